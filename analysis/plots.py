@@ -1,0 +1,80 @@
+"""The report's figures, in their order: each asks a question and says how to read its answer."""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from analysis.plots_front import front_figure
+from analysis.plots_hardware import latency_figure, utilization_figure
+from analysis.plots_search import hypervolume_figure, timeline_figure
+from analysis.plots_students import learning_figure, size_figure, temperature_figure
+from analysis.results import StudyResults
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFigure:
+    """A figure of the report; its layout's title is the question it answers."""
+
+    name: str
+    how_to_read: str
+    figure: go.Figure
+
+    @property
+    def question(self) -> str:
+        """What the figure asks."""
+        return str(self.figure.layout.title.text)
+
+
+def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
+    """All figures; one that has nothing to show yet says so in its place."""
+    return (
+        ReportFigure("front", _FRONT, front_figure(results)),
+        ReportFigure("labels_against_teacher", _SIZE, size_figure(results)),
+        ReportFigure("temperature_and_alpha", _TEMPERATURE, temperature_figure(results)),
+        ReportFigure("latency", _LATENCY, latency_figure(results)),
+        ReportFigure("utilization", _UTILIZATION, utilization_figure(results)),
+        ReportFigure("hypervolume", _HYPERVOLUME, hypervolume_figure(results)),
+        ReportFigure("learning_curves", _LEARNING, learning_figure(results)),
+        ReportFigure("timeline", _TIMELINE, timeline_figure(results)),
+    )
+
+
+_FRONT = (
+    "Each marker is a student that was trained in full; the line joins those that no other student beats in both "
+    "directions, with their size beside them, and the beaten ones are faded. Vertical bars are one standard error "
+    "of the accuracy, horizontal bars the 95 % interval of the median latency (often narrower than the marker). "
+    "The dotted line is the teacher's level."
+)
+_SIZE = (
+    "Faint markers are all students trained in full, lines join the best of each method. Look at one size at a "
+    "time: where the bars (one standard error) of two methods overlap, the difference may be chance. The method "
+    "with more students had more tries at its best."
+)
+_TEMPERATURE = (
+    "Each circle is a distilled student, larger for a larger network. Blue is better and orange worse than the "
+    "best labels-only student of the same size; a region of one colour, rather than a single circle, is worth "
+    "following up."
+)
+_LATENCY = (
+    "Lines are medians, the bars reach up to the 99th percentile, open markers did not settle. Where a line is "
+    "flat, a smaller network no longer saves time: the cost is in the calls, not in the arithmetic."
+)
+_UTILIZATION = (
+    "Left: arithmetic done, as a share of what the device reached in a large matrix product. Right: how long it "
+    "was busy at all. Busy with little work done means that the network is too small for the device or the batch; "
+    "several trials then fit on it at once."
+)
+_HYPERVOLUME = (
+    "The share of the space between a reference point and the best value of each objective that the front has "
+    "claimed. A long flat end says that more trials of the same kind are unlikely to help. Pauses between "
+    "launches are cut out."
+)
+_LEARNING = (
+    "One line for each student. Dotted lines end in a cross where the student was stopped, failed, or is at now. "
+    "A line that still rises at its end asks for more epochs."
+)
+_TIMELINE = (
+    "One row for each trial that could run at once; numbers are trials. Filled bars ran their full budget, "
+    "hatched ones were stopped or failed. Gaps within a row are time that no trial used; a dashed line is a pause "
+    "between launches."
+)

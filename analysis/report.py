@@ -1,0 +1,86 @@
+"""Writes a study's report: one HTML file, the front and the trials as CSV, the figures as PNG."""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analysis.atomic_write import replacing, write_text
+from analysis.images import write_images
+from analysis.plots import ReportFigure, report_figures
+from analysis.report_page import bullets, figure_html, page, paragraphs, table_html
+from analysis.report_tables import front_table, level_table, size_table, state_table, versions_table
+from analysis.report_words import asked, found, measured
+from analysis.results import StudyResults, read_study, trials_table
+from trainables.records import StudyPaths
+
+_logger = logging.getLogger(__name__)
+
+
+def write_report(study_dir: Path, *, images: bool = True) -> Path:
+    """Write `report.html`, `front.csv`, `trials.csv` and, with a browser at hand, `figures/*.png` into the study.
+
+    A study that still runs gets a report of what there is. Without a browser the pictures are left out, and a warning
+    is logged that says why.
+
+    Args:
+        study_dir: the study's directory.
+        images: whether to draw the PNG files, which takes a few seconds more.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        ValueError: the directory holds no study, or a part of it cannot be read.
+    """
+    paths = StudyPaths(study_dir)
+    results = read_study(study_dir)
+    figures = report_figures(results)
+    _write_tables(results, paths)
+    write_text(paths.report_html, report_html(results, figures, datetime.now(UTC)))
+    if images:
+        problem = write_images({each.name: each.figure for each in figures}, paths.figures)
+        if problem is not None:
+            _logger.warning("%s: not all pictures were written: %s", paths.figures, problem)
+    return paths.report_html
+
+
+def report_html(results: StudyResults, figures: tuple[ReportFigure, ...], written_at: datetime) -> str:
+    """The report as one page that needs no network."""
+    drawn = "".join(figure_html(each) for each in figures)
+    record = results.record
+    found_tables = "".join(table_html(table) for table in (level_table(results), size_table(results)))
+    return page(
+        title=f"Distillation study {record.name}",
+        subtitle=f"Created {_moment(record.created_at)}, reported {_moment(written_at)}",
+        sections=(
+            ("asked", "What was asked", paragraphs(asked(results))),
+            ("found", "What was found", bullets(found(results)) + found_tables),
+            ("figures", "Figures", drawn),
+            ("front-table", "The front", table_html(front_table(results)) + _FILES),
+            ("measured", "How it was measured", paragraphs(measured(results)) + table_html(state_table(results))),
+            ("versions", "With what", table_html(versions_table(results)) + paragraphs(_fingerprint(results))),
+        ),
+    )
+
+
+_FILES = (
+    '<p>As files beside this page: <a href="front.csv">front.csv</a> and, with every trial, '
+    '<a href="trials.csv">trials.csv</a>.</p>'
+)
+
+
+def _fingerprint(results: StudyResults) -> list[str]:
+    return [f"Fingerprint of the study's inputs: {results.record.fingerprint}."]
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _write_tables(results: StudyResults, paths: StudyPaths) -> None:
+    table = trials_table(results)
+    order = {trial.number: place for place, trial in enumerate(results.front)}
+    front = table[table["on_front"].astype(bool)].sort_values("number", key=lambda numbers: numbers.map(order))
+    for path, rows in ((paths.trials_csv, table), (paths.front_csv, front)):
+        with replacing(path) as temporary:
+            rows.to_csv(temporary, index=False)

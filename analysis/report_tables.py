@@ -1,0 +1,136 @@
+"""The report's tables, as text cells: the front, labels against teacher by size, the cheapest by accuracy, versions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.findings import ACCURACY, PARAMETERS, accuracy, cheapest_by_level, compare_by_size, num_by_state
+from analysis.pareto import cost_metric
+from analysis.results import StudyResults
+from analysis.students import LABELS_METHOD, method, method_title, methods, model_key, sizes, title
+from analysis.wording import parameter_text, points, significant, value_text
+from trainables.records import TrialRecord
+
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under named columns; the first column names its row."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def front_table(results: StudyResults) -> Table:
+    """The students on the front, from the best to the worst cost, with their parameters."""
+    named, front = sizes(results), results.front
+    parameters = list(dict.fromkeys(name for trial in front for name in trial.parameters))
+    shown = [*results.objectives, *([PARAMETERS] if PARAMETERS not in results.objectives else [])]
+    rows = []
+    for trial in front:
+        values = [value_text(each, trial.metrics.get(each.name)) for each in shown]
+        options = [
+            parameter_text(trial.parameters[name]) if name in trial.parameters else UNKNOWN for name in parameters
+        ]
+        cells = [str(trial.number), named.labels[model_key(trial) or ""], method_title(method(trial)), *values]
+        if results.teacher is not None:
+            cells.append(points(accuracy(trial) - results.teacher.validation_accuracy))
+        rows.append((*cells, *options))
+    against = ["against the teacher"] if results.teacher is not None else []
+    columns = ("trial", named.axis_title, "method", *(each.label for each in shown), *against, *parameters)
+    return Table("Students that no other student beats in all objectives", columns, tuple(rows))
+
+
+def size_table(results: StudyResults) -> Table:
+    """Best labels-only against best distilled student at each size, with what the difference is worth."""
+    named, num_images = sizes(results), results.num_validation_images
+    rows = []
+    for each in compare_by_size(results):
+        num_labels = each.num_trials.get(LABELS_METHOD, 0)
+        num_taught = sum(each.num_trials.values()) - num_labels
+        limit = None if num_images is None else each.noise(num_images)
+        rows.append(
+            (
+                named.labels[each.model_key],
+                _best_text(each.best.get(LABELS_METHOD), num_labels),
+                _best_text(each.distilled, num_taught),
+                UNKNOWN if each.gain is None else points(each.gain),
+                UNKNOWN if limit is None else f"{100 * limit:.2f} points",
+                _verdict(each.gain, limit),
+            )
+        )
+    columns = (named.axis_title, "best labels only", "best distilled", "difference", "clear from", "verdict")
+    return Table("Labels against teacher, validation accuracy", columns, tuple(rows))
+
+
+def _best_text(trial: TrialRecord | None, num_trials: int) -> str:
+    return UNKNOWN if trial is None else f"{100 * accuracy(trial):.2f} % (trial {trial.number}, best of {num_trials})"
+
+
+def _verdict(gain: float | None, limit: float | None) -> str:
+    if gain is None:
+        return "one method only"
+    if limit is None:
+        return "unknown"
+    if abs(gain) <= limit:
+        return "within noise"
+    return "distilled is better" if gain > 0.0 else "labels only is better"
+
+
+def level_table(results: StudyResults) -> Table:
+    """The cheapest student at each round accuracy that was reached."""
+    cost, named = cost_metric(results.objectives), sizes(results)
+    theirs = results.teacher_metrics.get(cost.name)
+    rows = []
+    for level in cheapest_by_level(results, cost):
+        its = level.trial.metrics.get(cost.name)
+        ratio = f"1/{significant(theirs / its)}" if theirs and its else UNKNOWN
+        rows.append(
+            (
+                f"{100 * level.accuracy:g} %",
+                title(level.trial, named),
+                value_text(ACCURACY, accuracy(level.trial)),
+                value_text(cost, its),
+                ratio,
+            )
+        )
+    columns = ("accuracy of at least", "cheapest student", "its accuracy", cost.label, "of the teacher's")
+    return Table(f"The lowest {cost.label} for an accuracy", columns, tuple(rows))
+
+
+def state_table(results: StudyResults) -> Table:
+    """Trials by state, duplicates apart."""
+    rows = [(state.value, str(number)) for state, number in num_by_state(results).items() if number]
+    num_duplicates = sum(trial.duplicate_of is not None for trial in results.trials)
+    if num_duplicates:
+        rows.append(("duplicate, not trained", str(num_duplicates)))
+    return Table("Trials by state", ("state", "trials"), tuple(rows))
+
+
+def versions_table(results: StudyResults) -> Table:
+    """Versions and facts: of the study, of the profiles, and of the trials, each that occurred."""
+    sources = [("study", results.record.versions)]
+    if results.profiles is not None:
+        sources += [("profile", each.device.versions) for each in results.profiles.students.values()]
+        sources.append(("profile", results.profiles.teacher.device.versions))
+    sources += [("trials", trial.facts) for trial in results.trials]
+    seen: dict[tuple[str, str], dict[str, None]] = {}
+    for where, facts in sources:
+        for name, text in facts.items():
+            seen.setdefault((name, where), {})[text] = None
+    merged = _merged({key: ", ".join(texts) for key, texts in seen.items()})
+    return Table("Versions and hardware, as recorded", ("what", "recorded by", "value"), merged)
+
+
+def _merged(texts: dict[tuple[str, str], str]) -> tuple[tuple[str, ...], ...]:
+    """One row where several sources say the same of one thing."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for (name, where), text in texts.items():
+        rows.setdefault((name, text), []).append(where)
+    return tuple((name, ", ".join(wheres), text) for (name, text), wheres in sorted(rows.items()))
+
+
+def method_counts(trials: Sequence[TrialRecord]) -> str:
+    """How many of `trials` each method has: "12 labels only, 18 distilled (kd)"."""
+    return ", ".join(f"{sum(method(t) == name for t in trials)} {method_title(name)}" for name in methods(trials))

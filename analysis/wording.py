@@ -1,0 +1,56 @@
+"""Numbers and lists as a reader sees them: units beside values, percent for fractions, counts that agree in number."""
+
+from collections.abc import Sequence
+
+from trainables.metrics import Metric
+
+_LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+
+
+def value_text(metric: Metric, value: float | None) -> str:
+    """`value` with its unit, to as many digits as mean something; "unknown" for None."""
+    if value is None:
+        return "unknown"
+    if metric.unit == "fraction":
+        return f"{100 * value:.2f} %"
+    if metric.unit == "":
+        return f"{value:,.0f}"
+    for scale, prefix in _LARGE:
+        if abs(value) >= scale:
+            return f"{value / scale:.3g} {prefix}{metric.unit}"
+    return f"{significant(value)} {metric.unit}"
+
+
+def significant(value: float) -> str:
+    """Three significant digits, in plain notation between 0.0001 and 1,000,000."""
+    if value == 0.0 or 1e-4 <= abs(value) < 1e3:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.2e}"
+
+
+def parameter_text(value: object) -> str:
+    """A trial's parameter: numbers to three digits, the rest as it is."""
+    return significant(value) if isinstance(value, float) else str(value)
+
+
+def points(difference_fraction: float) -> str:
+    """A difference of two accuracies in percentage points, with its sign."""
+    return f"{100 * difference_fraction:+.2f} points"
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """The number with its noun: "1 trial", "3 trials"."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items as a sentence lists them: "a", "a and b", "a, b and c"."""
+    return " and ".join(items) if len(items) < 3 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: "42 s", "7 min", "2 h 05 min"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,85 @@
+"""Students of the two-stage convolutional network: width, method, batch size, learning rate, temperature, alpha."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self, final
+
+import optuna
+from pydantic import Field, model_validator
+
+from trainables.config import Frozen, LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
+
+Width = Annotated[int, Field(ge=1, le=64)]
+BatchSize = Annotated[int, Field(ge=1, le=8192)]
+Range = tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]]
+
+
+@final
+class CnnDistillation(Frozen):
+    """Width, batch size and method are categorical; learning rate and temperature are searched on a log scale.
+
+    Temperature and alpha exist under method "kd" alone: a labels-only student has neither.
+    """
+
+    widths: tuple[Width, ...] = Field((1, 2, 4, 8, 16), min_length=1)
+    batch_sizes: tuple[BatchSize, ...] = Field((64, 128, 256), min_length=1)
+    methods: tuple[Literal["labels", "kd"], ...] = Field(("labels", "kd"), min_length=1)
+    learning_rates: Range = Field((1e-3, 2e-2), description="lowest and highest peak learning rate of AdamW")
+    temperatures: Range = Field((1.0, 20.0), description="lowest and highest; Hinton's MNIST students used 20")
+    alphas: tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0, le=1.0)]] = (0.1, 1.0)
+    epochs: int = Field(2, ge=1)
+
+    @model_validator(mode="after")
+    def _lists_are_sets_and_ranges_ascend(self) -> Self:
+        for name in ("widths", "batch_sizes", "methods"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} = {list(values)} names a value twice: each may stand once")
+        for name in ("learning_rates", "temperatures", "alphas"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} = [{low}, {high}]: the first must not exceed the second")
+        return self
+
+    @property
+    def name(self) -> str:
+        """For titles and tables."""
+        return "cnn_distillation"
+
+    def suggest(self, trial: optuna.Trial) -> StudentConfig:
+        """The student of a trial."""
+        width = trial.suggest_categorical("width", self.widths)
+        method = trial.suggest_categorical("method", self.methods)
+        batch_size = trial.suggest_categorical("batch_size", self.batch_sizes)
+        learning_rate = trial.suggest_float("learning_rate", *self.learning_rates, log=True)
+        loss = LossConfig(name="labels")
+        if method == "kd":
+            temperature = trial.suggest_float("temperature", *self.temperatures, log=True)
+            alpha = trial.suggest_float("alpha", *self.alphas)
+            loss = LossConfig(name="kd", options={"temperature": temperature, "alpha": alpha})
+        optimizer = OptimizerConfig(name="adamw", learning_rate=learning_rate)
+        return StudentConfig(
+            model=_cnn(width),
+            loss=loss,
+            training=TrainingConfig(epochs=self.epochs, batch_size=batch_size, optimizer=optimizer),
+        )
+
+    def baselines(self) -> Sequence[Mapping[str, object]]:
+        """A labels-only student of each width: smallest batch, learning rate in the middle of its (log) range."""
+        if "labels" not in self.methods:
+            return []
+        low, high = self.learning_rates
+        shared = {"method": "labels", "batch_size": min(self.batch_sizes), "learning_rate": math.sqrt(low * high)}
+        return [{"width": width, **shared} for width in self.widths]
+
+    def architectures(self) -> Sequence[ModelConfig]:
+        """One network a width."""
+        return [_cnn(width) for width in self.widths]
+
+    def training_batch_sizes(self) -> Sequence[int]:
+        """All of them."""
+        return self.batch_sizes
+
+
+def _cnn(width: int) -> ModelConfig:
+    return ModelConfig(name="cnn", options={"width": width})

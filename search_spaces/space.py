@@ -1,0 +1,32 @@
+"""What a search space is: a way from an Optuna trial to a student, and what must be known about it beforehand."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import optuna
+
+from trainables.config import ModelConfig, StudentConfig
+
+
+class SearchSpace(Protocol):
+    """The students of a study. Its methods are pure; `suggest` depends on the trial's answers alone."""
+
+    @property
+    def name(self) -> str:
+        """For titles and tables."""
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """Values of the categorical parameter "method"; each is given the same number of trials. Empty: no quota."""
+
+    def suggest(self, trial: optuna.Trial) -> StudentConfig:
+        """The student of a trial. The study sets the training seed, one for all of a search's trials."""
+
+    def baselines(self) -> Sequence[Mapping[str, object]]:
+        """Parameters of the labels-only students that are enqueued first."""
+
+    def architectures(self) -> Sequence[ModelConfig]:
+        """Every network that `suggest` can name: what `profile` must measure."""
+
+    def training_batch_sizes(self) -> Sequence[int]:
+        """Every batch size that `suggest` can name."""

@@ -1,0 +1,1 @@
+"""What decides, launches and remembers: configuration, command line, stages, search, cluster."""

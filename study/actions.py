@@ -1,0 +1,77 @@
+"""What the command line does once Ray is needed: prepare, connect, run the stages, and leave in good order."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from study import store as stores
+from study.cluster import connect, trial_resources
+from study.config import StudyConfig, parse_config
+from study.preflight import prepare
+from study.progress import Progress
+from study.stages import Launch, run_stages
+from study.store import StudyStore
+
+
+def run(
+    config: StudyConfig, directory: Path, *, address: str | None, import_folder: str | None, console: Console
+) -> Path:
+    """Create a study and run it; returns the report's path.
+
+    Raises:
+        ValueError: wrong use; nothing has been started and nothing overwritten.
+        StudyInterruptedError: asked to end; `resume` goes on.
+    """
+    stores.make_directory(directory)
+    _make_importable(import_folder)
+    space, data = prepare(config)
+    with connect(config.resources, address, import_folder) as dashboard:
+        resources = trial_resources(config.resources)
+        with (
+            stores.create(directory, config, space.baselines(), import_folder=import_folder) as store,
+            _progress(store, console, dashboard) as progress,
+        ):
+            return run_stages(Launch(store, space, data, resources, progress))
+
+
+def resume(directory: Path, *, address: str | None, console: Console) -> Path:
+    """Go on with a study where its storage stands; returns the report's path.
+
+    Raises:
+        ValueError: there is no study, or another driver works on it.
+        StudyInterruptedError: asked to end again.
+    """
+    paths, record = stores.read_study_record(directory)
+    _make_importable(record.import_folder)
+    config = parse_config(record.config, str(paths.study_json))
+    with stores.reopen(directory) as store:
+        space, data = prepare(config)
+        with (
+            connect(config.resources, address, record.import_folder) as dashboard,
+            _progress(store, console, dashboard) as progress,
+        ):
+            return run_stages(Launch(store, space, data, trial_resources(config.resources), progress))
+
+
+def _progress(store: StudyStore, console: Console, dashboard: str) -> Progress:
+    _end_on_sigterm()
+    progress = Progress(store.paths, store.record, console, store.config.search.num_trials)
+    progress.line(f"study in {store.paths.root}" + (f", dashboard at http://{dashboard}" if dashboard else ""))
+    return progress
+
+
+def _make_importable(folder: str | None) -> None:
+    if folder is not None and folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM (of `ray job stop`, say) ends a study as Ctrl-C does."""
+
+    def as_interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, as_interrupt)

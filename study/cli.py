@@ -1,0 +1,165 @@
+"""The command line. A command that acts loads what acts itself: `kd-study status` must not wait for Ray and torch."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+
+from study.config import StudyConfig, preset_names, read_config
+from study.status import find_studies, read_status, seems_dead, status_view
+from trainables.registry import resolve
+
+EXIT_FAILED = 1
+EXIT_WRONG_USE = 2
+EXIT_INTERRUPTED = 130
+
+# Importing Ray and torch costs seconds: each acting command reaches its function, and so its imports, by name.
+ACTIONS = {
+    "run": "study.actions:run",
+    "resume": "study.actions:resume",
+    "prepare": "study.preflight:prepare",
+    "report": "analysis.report:write_report",
+}
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Distillation studies."
+)
+
+Directory = Annotated[Path, typer.Argument(help="a study's directory", metavar="DIR")]
+Address = Annotated[
+    str | None, typer.Option(help='of a running Ray cluster, for example "auto"; without it, a local one')
+]
+
+
+@app.command()
+def run(
+    study: Annotated[
+        str, typer.Argument(help="a preset's name, or the path of a .toml file", metavar="PRESET_OR_TOML")
+    ],
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="where the study is kept; without it, studies/<name>-<time>")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="path.to.field=value, as often as needed", metavar="FIELD=VALUE")
+    ] = None,
+    address: Address = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="check everything, show what would run, start nothing")
+    ] = False,
+) -> None:
+    """Create a study and run all of it."""
+    with _plain_errors():
+        config = read_config(study, overrides or [])
+        import_folder = _import_folder(study)
+        if dry_run:
+            _show_plan(config, import_folder)
+            return
+        chosen = directory or Path("studies") / f"{config.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+        report = _action("run")(config, chosen, address=address, import_folder=import_folder, console=Console())
+        _show_end(chosen, report)
+
+
+@app.command()
+def resume(directory: Directory, address: Address = None) -> None:
+    """Go on with a study that was interrupted."""
+    with _plain_errors():
+        report = _action("resume")(directory, address=address, console=Console())
+        _show_end(directory, report)
+
+
+@app.command()
+def status(directory: Directory) -> None:
+    """Show how far a study is."""
+    with _plain_errors():
+        record = read_status(directory)
+        console = Console()
+        console.print(status_view(record))
+        if seems_dead(record):
+            console.print(
+                f"no word from process {record.pid} on {record.host} for minutes: kd-study resume {directory}"
+            )
+
+
+@app.command(name="list")
+def list_studies(root: Annotated[Path, typer.Argument(help="where studies are kept")] = Path("studies")) -> None:
+    """List the studies under a folder."""
+    with _plain_errors():
+        found = find_studies(root)
+        if not found:
+            raise ValueError(f"{root} holds no study")
+        for path in found:
+            record = read_status(path)
+            ended = sum(count for state, count in record.num_trials.items() if state not in {"running", "waiting"})
+            typer.echo(f"{path}  {record.stage}  {ended} of {record.num_target_trials} trials")
+
+
+@app.command()
+def report(directory: Directory) -> None:
+    """Write the report, tables and figures of a study again, from what is stored."""
+    with _plain_errors():
+        typer.echo(_action("report")(directory))
+
+
+@app.command()
+def presets() -> None:
+    """List the presets that `run` knows by name."""
+    for name in preset_names():
+        typer.echo(name)
+
+
+def main() -> None:
+    """Entry point of `kd-study`."""
+    app()
+
+
+def _action(name: str) -> Callable[..., Any]:
+    return cast("Callable[..., Any]", resolve("action", ACTIONS, name))
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Wrong use is one line and exit code 2; an interruption says how to go on."""
+    try:
+        yield
+    except ValueError as error:
+        typer.echo(f"kd-study: {error}", err=True)
+        raise typer.Exit(EXIT_WRONG_USE) from error
+    except KeyboardInterrupt:
+        typer.echo("kd-study: interrupted; what is stored stays, kd-study resume goes on", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _import_folder(study: str) -> str | None:
+    """The folder of a user's TOML, where it holds modules of theirs."""
+    if not study.endswith(".toml"):
+        return None
+    folder = Path(study).absolute().parent
+    has_modules = any(folder.glob("*.py")) or any(folder.glob("*/__init__.py"))
+    return str(folder) if has_modules else None
+
+
+def _show_plan(config: StudyConfig, import_folder: str | None) -> None:
+    if import_folder is not None:
+        sys.path.insert(0, import_folder)
+    space, data = _action("prepare")(config)
+    typer.echo(config.model_dump_json(indent=2))
+    typer.echo(
+        f"would train {config.teacher.model.key} on {len(data.train):,} images, measure "
+        f"{len(space.architectures())} architectures, and train {config.search.num_trials} students "
+        f"({', '.join(space.methods)}) for {', '.join(config.objectives)}"
+    )
+
+
+def _show_end(directory: Path, report_path: Path) -> None:
+    console = Console()
+    console.print(status_view(read_status(directory)))
+    console.print(f"report: {report_path}", soft_wrap=True)
+    console.print(
+        f"next:   python -m analysis pareto {directory} --x latency_p50_ms_batch1 --y validation_accuracy",
+        soft_wrap=True,
+    )

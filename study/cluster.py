@@ -1,0 +1,128 @@
+"""The Ray cluster a study runs on: connected to or started, asked what it has, and told what a trial gets."""
+
+import contextlib
+import logging
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import ray
+
+from study.config import ResourcesConfig
+
+# Read by Ray and Tune when they start; what the user has set stands.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "1000000000",
+    "RAY_AIR_NEW_OUTPUT": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResources:
+    """What one trial gets, and how many run at once."""
+
+    cpus: int
+    gpus: float
+    num_slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class WholeDevice:
+    """What a task asks for that must be alone on a device: a GPU, or all CPUs of a node."""
+
+    cpus: int
+    gpus: float
+
+
+@contextlib.contextmanager
+def connect(resources: ResourcesConfig, address: str | None, import_folder: str | None) -> Iterator[str]:
+    """A cluster for the time of a study: the one at `address`, or one of our own on this machine.
+
+    Args:
+        resources: of the configuration; its dashboard and object store are for a local cluster.
+        address: of a running cluster ("auto", "host:port", "ray://..."); None starts a local one.
+        import_folder: a folder that driver and workers must be able to import from; None: none.
+
+    Yields:
+        The dashboard's address, or "" where there is none.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if address is None:
+        options |= {
+            "address": "local",
+            "include_dashboard": resources.dashboard,
+            "object_store_memory": resources.object_store_mib * 2**20,
+        }
+        if import_folder is not None:
+            options["runtime_env"] = {"env_vars": {"PYTHONPATH": _with_folder(import_folder)}}
+    else:
+        options["address"] = address
+        if import_folder is not None:
+            options["runtime_env"] = {"working_dir": import_folder}
+    context = ray.init(**options)
+    try:
+        yield context.dashboard_url or ""
+    finally:
+        ray.shutdown()
+
+
+def streamed(outputs: object) -> Iterator[Any]:
+    """What a streaming task yields, as soon as it yields it; its exception, if it ends with one."""
+    for reference in cast("Iterator[ray.ObjectRef[Any]]", outputs):
+        yield ray.get(reference)
+
+
+def trial_resources(config: ResourcesConfig) -> TrialResources:
+    """What each trial gets on the connected cluster, and how many fit.
+
+    Raises:
+        ValueError: no node can serve one trial; the message names what the nodes have.
+    """
+    has_gpu = any(_amount(node, "GPU") > 0 for node in _nodes())
+    gpus = config.gpus_per_trial if has_gpu else 0.0
+    num_slots = sum(_fit(node, config.cpus_per_trial, gpus) for node in _nodes())
+    if num_slots == 0:
+        nodes = ", ".join(f"{_amount(node, 'CPU'):g} CPUs and {_amount(node, 'GPU'):g} GPUs" for node in _nodes())
+        raise ValueError(
+            f"resources: a trial asks for {config.cpus_per_trial} CPUs and {gpus:g} GPUs, and no node has as much "
+            f"(there are: {nodes})"
+        )
+    return TrialResources(config.cpus_per_trial, gpus, min(num_slots, config.max_concurrent_trials or num_slots))
+
+
+def whole_device(config: ResourcesConfig) -> WholeDevice:
+    """A whole GPU where the cluster has one and trials use it; else all CPUs of the largest node."""
+    largest = max(_nodes(), key=lambda node: (_amount(node, "GPU") > 0, _amount(node, "CPU")))
+    if config.gpus_per_trial > 0 and _amount(largest, "GPU") >= 1:
+        return WholeDevice(config.cpus_per_trial, 1.0)
+    return WholeDevice(int(_amount(largest, "CPU")), 0.0)
+
+
+def _nodes() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def _amount(node: dict[str, float], resource: str) -> float:
+    return float(node.get(resource, 0.0))
+
+
+def _fit(node: dict[str, float], cpus: float, gpus: float) -> int:
+    by_cpu = math.floor(_amount(node, "CPU") / cpus)
+    if gpus == 0.0:
+        return by_cpu
+    per_gpu = math.floor(1.0 / gpus) if gpus <= 1.0 else 1.0 / gpus
+    return min(by_cpu, math.floor(_amount(node, "GPU") * per_gpu))
+
+
+def _with_folder(folder: str) -> str:
+    return os.pathsep.join(part for part in (folder, os.environ.get("PYTHONPATH", "")) if part)

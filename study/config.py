@@ -1,0 +1,179 @@
+"""What a study is asked to do: frozen, checked when read, TOML in, JSON out; and the fingerprints of its stages."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from trainables.config import DatasetConfig, Frozen, NamedConfig, TeacherConfig
+from trainables.hardware.settings import ProfileSettings
+from trainables.metrics import Source, latency_batch_size, metric
+
+
+class SearchConfig(Frozen):
+    """How many students, and who proposes them."""
+
+    num_trials: int = Field(24, ge=1)
+    sampler: Literal["tpe", "random", "nsga2"] = Field("tpe", description="multivariate TPE with constant liar")
+    num_startup_trials: int = Field(10, ge=0, description="of TPE: trials before it models anything")
+    trials_per_method: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
+        None, description="None: every method of the space gets the same number"
+    )
+
+
+class ResourcesConfig(Frozen):
+    """What one trial gets, and how many run at once."""
+
+    cpus_per_trial: Annotated[int, Field(ge=1)] = 1
+    gpus_per_trial: float = Field(0.25, ge=0.0, description="where the cluster has a GPU; a fraction or a whole number")
+    max_concurrent_trials: int | None = Field(None, ge=1, description="None: as many as the cluster holds")
+    max_failures: int = Field(5, ge=0, description="restarts of a trial whose process or node died")
+    dashboard: bool = Field(True, description="start Ray's dashboard with a local cluster")
+    object_store_mib: int = Field(512, ge=80, description="of a local cluster")
+
+    @field_validator("gpus_per_trial")
+    @classmethod
+    def _a_fraction_or_whole(cls, value: float) -> float:
+        if value > 1.0 and value != int(value):
+            raise ValueError(f"{value} is more than one GPU and not a whole number: allowed are 0 to 1, or 2, 3, ...")
+        return value
+
+
+class StudyConfig(Frozen):
+    """A whole study."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    seed: int = Field(0, ge=0, description="of the search, and the training seed that all its trials share")
+    objectives: tuple[str, ...] = Field(("validation_accuracy", "latency_p50_ms_batch1"), min_length=1)
+    storage: str | None = Field(None, description="an Optuna storage URL; None: a journal file in the study directory")
+    dataset: DatasetConfig = DatasetConfig()
+    teacher: TeacherConfig
+    space: NamedConfig
+    search: SearchConfig = SearchConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    profile: ProfileSettings = ProfileSettings()
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_may_steer(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError(f"{list(names)} names a metric twice: each objective may stand once")
+        for name in names:
+            if metric(name).source is Source.SHARED:
+                raise ValueError(
+                    f'"{name}" is sampled while other trials run beside it: it is shown, never an objective'
+                )
+        return names
+
+    @model_validator(mode="after")
+    def _latency_objectives_are_measured(self) -> Self:
+        measured = self.profile.inference_batch_sizes
+        for name in self.objectives:
+            batch_size = latency_batch_size(name)
+            if batch_size is not None and batch_size not in measured:
+                raise ValueError(
+                    f'objective "{name}" is not measured: profile.inference_batch_sizes = {list(measured)} '
+                    f"must hold {batch_size}"
+                )
+        return self
+
+    def fingerprint(self, stage: Literal["teach", "profile", "study"]) -> str:
+        """Hash of what changes a stage's result: data, networks, seeds and versions; not counts or resources."""
+        inputs: dict[str, Any] = {"versions": library_versions()}
+        fields = {
+            "teach": ("dataset", "teacher"),
+            "profile": ("teacher", "space", "profile"),
+            "study": ("seed", "objectives", "dataset", "teacher", "space"),
+        }
+        for field in fields[stage]:
+            value = getattr(self, field)
+            inputs[field] = value.model_dump(mode="json") if isinstance(value, Frozen) else value
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what a number may depend on."""
+    return {name: metadata.version(name) for name in ("kd-study", "torch", "ray", "optuna", "numpy")}
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship with the project."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in resources.files("study").joinpath("presets").iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def read_config(preset_or_path: str, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read a preset by name, or a TOML file by path, with `path.to.field=value` overrides on top.
+
+    Raises:
+        ValueError: one line that names the field, the value given and what is allowed.
+    """
+    text, source = _read_text(preset_or_path)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{source}: not valid TOML: {error}") from error
+    for override in overrides:
+        _apply_override(data, override)
+    return parse_config(data, source)
+
+
+def parse_config(data: Mapping[str, Any], source: str) -> StudyConfig:
+    """Check plain data and build the configuration.
+
+    Raises:
+        ValueError: one line, naming `source` and each field that is wrong.
+    """
+    try:
+        return StudyConfig.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(f"{source}: " + "; ".join(_explain(detail) for detail in error.errors())) from error
+
+
+def _read_text(preset_or_path: str) -> tuple[str, str]:
+    if preset_or_path.endswith(".toml"):
+        path = Path(preset_or_path)
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: cannot be read: {error}") from error
+    if preset_or_path not in preset_names():
+        allowed = ", ".join(preset_names())
+        raise ValueError(f'unknown preset "{preset_or_path}": allowed are {allowed}, or the path of a .toml file')
+    text = resources.files("study").joinpath("presets", f"{preset_or_path}.toml").read_text(encoding="utf-8")
+    return text, f'preset "{preset_or_path}"'
+
+
+def _apply_override(data: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path.strip():
+        raise ValueError(f'--set "{override}": must read path.to.field=value, for example search.num_trials=12')
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *parents, last = path.strip().split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise ValueError(f'--set "{override}": "{parent}" is a value, not a table')
+    data[last] = value
+
+
+def _explain(detail: Any) -> str:
+    field = ".".join(str(part) for part in detail["loc"]) or "configuration"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        return f"{field}: there is no such field"
+    if detail["type"] == "missing":
+        return f"{field}: is required"
+    given = "" if isinstance(detail["input"], dict) else f" = {detail['input']!r}"
+    return f"{field}{given}: {message[0].lower() + message[1:]}"

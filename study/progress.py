@@ -1,0 +1,139 @@
+"""How far a study is: `status.json` for others, a live view on a terminal, plain lines where there is none."""
+
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, final
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from analysis.pareto import front
+from study.files import write_record
+from study.status import format_parameters, format_value, status_view
+from trainables.metrics import Metric, metric
+from trainables.records import StatusRecord, StudyPaths, StudyRecord, TrialRecord, TrialState
+
+SECONDS_BETWEEN_WRITES = 0.5
+ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+
+
+@final
+class Progress:
+    """Use as a context manager around a study; every method shows at once and writes `status.json` now and then."""
+
+    def __init__(self, paths: StudyPaths, record: StudyRecord, console: Console, num_trials: int) -> None:
+        self._paths = paths
+        self._name = record.name
+        self._objectives = tuple(metric(name) for name in record.objectives)
+        self._console = console
+        self._num_trials = num_trials
+        self._started_at = datetime.now(UTC)
+        self._started = time.monotonic()
+        self._stage, self._detail = "teach", ""
+        self._trials: Sequence[TrialRecord] = ()
+        self._num_ended_before: int | None = None
+        self._search_started = 0.0
+        self._written = -SECONDS_BETWEEN_WRITES
+        self._live = Live(console=console, get_renderable=self._view, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "Progress":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def stage(self, stage: str, detail: str) -> None:
+        """A stage begins, or is skipped, as `detail` says."""
+        self._stage, self._detail = stage, detail
+        self.line(f"{stage:<8} {detail}")
+        self._write(at_once=True)
+
+    def line(self, text: str) -> None:
+        """One plain line that stays on the screen."""
+        seconds = time.monotonic() - self._started
+        self._console.print(Text(f"{seconds:6.0f} s  {text}"), soft_wrap=True)
+
+    def detail(self, text: str) -> None:
+        """What the stage is at; a line of its own where there is no live view."""
+        self._detail = text
+        if not self._console.is_terminal:
+            self.line(f"{'':<8} {text}")
+        self._write()
+
+    def show_trials(self, trials: Sequence[TrialRecord], num_trials: int) -> None:
+        """The trials as they stand now."""
+        ended_before = {trial.number for trial in self._trials if trial.state in ENDED}
+        self._trials, self._num_trials = trials, num_trials
+        num_ended = len(_counted(trials, ENDED))
+        if self._num_ended_before is None:
+            self._num_ended_before, self._search_started = num_ended, time.monotonic()
+            ended_before = {trial.number for trial in trials if trial.state in ENDED}
+        if not self._console.is_terminal:
+            for trial in trials:
+                if trial.state in ENDED and trial.number not in ended_before:
+                    self.line(f"{'':<8} {num_ended}/{num_trials}  {describe(trial, self._objectives)}")
+        self._write()
+
+    def finish(self, stage: str, detail: str) -> None:
+        """The last word: stage "done" or "failed"."""
+        self._stage, self._detail = stage, detail
+        self._write(at_once=True)
+
+    def status(self) -> StatusRecord:
+        """What `status.json` says."""
+        return StatusRecord(
+            name=self._name,
+            stage=self._stage,
+            detail=self._detail,
+            num_target_trials=self._num_trials,
+            num_trials=dict(Counter(trial.state.value for trial in self._trials)),
+            front=tuple(self._front_rows()),
+            started_at=self._started_at,
+            updated_at=datetime.now(UTC),
+            seconds_left=self._seconds_left(),
+            pid=os.getpid(),
+            host=socket.gethostname(),
+        )
+
+    def _front_rows(self) -> Iterable[dict[str, Any]]:
+        for trial in front(self._trials, self._objectives):
+            values = {each.name: trial.metrics[each.name] for each in self._objectives}
+            yield {"number": trial.number, "parameters": trial.parameters, "objectives": values}
+
+    def _seconds_left(self) -> float | None:
+        """Of the search, at the pace so far; None while there is no pace."""
+        if self._stage != "search" or self._num_ended_before is None:
+            return None
+        num_ended = len(_counted(self._trials, ENDED))
+        num_new = num_ended - self._num_ended_before
+        if num_new == 0:
+            return None
+        return (time.monotonic() - self._search_started) / num_new * (self._num_trials - num_ended)
+
+    def _write(self, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if at_once or now - self._written >= SECONDS_BETWEEN_WRITES:
+            self._written = now
+            write_record(self._paths.status_json, self.status())
+
+    def _view(self) -> RenderableType:
+        return status_view(self.status())
+
+
+def describe(trial: TrialRecord, objectives: Sequence[Metric]) -> str:
+    """A trial in one line."""
+    values = ", ".join(f"{each.name} {format_value(trial.metrics.get(each.name))}" for each in objectives)
+    outcome = values if trial.state is TrialState.COMPLETE else f"{trial.state.value}: {trial.reason}"
+    repeats = "" if trial.duplicate_of is None else f" (repeats trial {trial.duplicate_of})"
+    return f"trial {trial.number}: {format_parameters(trial.parameters)}: {outcome}{repeats}"
+
+
+def _counted(trials: Iterable[TrialRecord], states: frozenset[TrialState]) -> list[TrialRecord]:
+    return [trial for trial in trials if trial.state in states and trial.duplicate_of is None]

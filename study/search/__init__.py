@@ -1,0 +1,1 @@
+"""Who proposes students, and which of them go on."""

@@ -1,0 +1,97 @@
+"""The proposer as Ray Tune's searcher: asks one trial ahead, off Tune's thread, and tells what became of each."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, final
+
+from ray.tune.search import Searcher
+
+from study.search.proposer import Proposal, Proposer
+from study.search.slots import Slots
+from trainables.config import TrialAssignment
+from trainables.metrics import Source, is_metric, metric
+
+
+@final
+class StudySearcher(Searcher):
+    """Hands a trial to each slot and keeps one more ready, so that a slot never waits for the sampler."""
+
+    def __init__(
+        self, proposer: Proposer, assign: Callable[[Proposal], TrialAssignment], slots: Slots, num_slots: int
+    ) -> None:
+        super().__init__()
+        self._proposer = proposer
+        self._slots = slots
+        self._assign = assign
+        self._num_slots = num_slots
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ask")
+        self._asked: Future[Proposal | None] | None = None
+        self._numbers: dict[str, int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher for `Tuner.restore`, which a study does not use: the storage is the truth."""
+        return {}
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:  # noqa: ARG002 - Tune's signature
+        """Tune need not limit it: `suggest` does."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override] # FINISHED is a str
+        """The next trial's assignment; None for "not now"; `FINISHED` when there will be no more."""
+        if len(self._numbers) > self._num_slots:
+            return None
+        if self._asked is None:
+            self._asked = self._executor.submit(self._proposer.next)
+        if self._numbers and not self._asked.done():
+            return None
+        proposal = self._asked.result()
+        self._asked = None
+        if proposal is None:
+            return str(Searcher.FINISHED)
+        self._numbers[trial_id] = proposal.number
+        return self._assign(proposal).model_dump(mode="json")
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """An epoch of a trial that goes on."""
+        self._proposer.record_epoch(self._numbers[trial_id], self._of_training(result))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trial's end; its last result comes here only."""
+        if self._asked is not None:
+            self._asked.exception()  # what was asked ahead was asked before this was known, whichever was the faster
+        number = self._numbers.pop(trial_id, None)
+        if number is None:
+            return
+        if error or result is None or "number" not in result:
+            self._proposer.fail(number, "its process ended without a result, again and again")
+        elif result["failure"] is not None:
+            self._proposer.fail(number, str(result["failure"]))
+        else:
+            self._end(number, result)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the storage is the truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore; see `save`."""
+
+    def _end(self, number: int, result: dict[str, Any]) -> None:
+        metrics_of_epoch = self._of_training(result)
+        self._proposer.record_epoch(number, metrics_of_epoch)
+        metrics = {name: value for name, value in result.items() if is_metric(name)}
+        metrics |= metrics_of_epoch
+        facts: dict[str, str] = {name: str(result[name]) for name in ("hostname", "pid", "device") if name in result}
+        if result["finished"]:
+            self._proposer.complete(number, metrics, facts)
+        else:
+            self._proposer.prune(number, metrics, facts, reason=f"stopped after epoch {result['epoch']}")
+
+    def _of_training(self, result: dict[str, Any]) -> dict[str, float | None]:
+        """What an epoch changed: isolated metrics are the same in each and stand with the trial."""
+        changed = {
+            name: value
+            for name, value in result.items()
+            if is_metric(name) and metric(name).source is not Source.ISOLATED
+        }
+        co_tenants = self._slots.num_co_tenants(result["number"], str(result.get("node_ip", "")))
+        return {"epoch": result["epoch"], **changed, "num_co_tenants": float(co_tenants)}

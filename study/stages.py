@@ -1,0 +1,222 @@
+"""A study from first stage to last: teach, profile, search, report. What is stored already is not done again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+from ray import tune
+
+from analysis.report import write_report
+from search_spaces.space import SearchSpace
+from study.cluster import TrialResources, streamed, whole_device
+from study.config import StudyConfig
+from study.files import write_record
+from study.monitor import Monitor
+from study.profile_cache import ProfileCache, cache_folder
+from study.progress import Progress
+from study.search.proposer import Proposal, Proposer
+from study.search.searcher import StudySearcher
+from study.search.slots import Slots
+from study.store import StudyStore
+from trainables.config import StudentConfig, TrialAssignment
+from trainables.data.image_arrays import TrainingData
+from trainables.metrics import Source, metric
+from trainables.profile import describe_device, profile_architectures
+from trainables.records import ArchitectureProfile, DeviceFacts, ProfilesRecord, StudyPaths, TeacherRecord, TrialState
+from trainables.student import StudentTrial
+from trainables.teacher import load_teacher, train_teacher_task
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One process's work on a study: what the stages share."""
+
+    store: StudyStore
+    space: SearchSpace
+    data: TrainingData
+    resources: TrialResources
+    progress: Progress
+
+
+class StudyInterruptedError(RuntimeError):
+    """The search was asked to end before its last trial; what it has is stored, and `resume` goes on."""
+
+
+def run_stages(launch: Launch) -> Path:
+    """Run the stages that are not stored yet; returns the report's path.
+
+    Raises:
+        ValueError: an objective cannot be had on this device.
+        StudyInterruptedError: the search was asked to end.
+    """
+    progress = launch.progress
+    try:
+        teacher = teach(launch)
+        profiles = profile(launch)
+        check_objectives(launch.store.config, profiles)
+        search(launch, teacher, profiles)
+        progress.stage("report", "tables and figures")
+        report = write_report(launch.store.paths.root)
+    except BaseException as error:
+        progress.finish("failed", f"{type(error).__name__}: {error}")
+        raise
+    progress.finish("done", str(report))
+    return report
+
+
+def teach(launch: Launch) -> TeacherRecord:
+    """The teacher: stored already, or trained now on a whole device."""
+    paths, config = launch.store.paths, launch.store.config
+    fingerprint = config.fingerprint("teach")
+    record = _stored_teacher(paths)
+    if record is not None and record.fingerprint == fingerprint:
+        launch.progress.stage(
+            "teach", f"stored: {record.model.key}, validation accuracy {record.validation_accuracy:.4f}"
+        )
+        return record
+    launch.progress.stage("teach", f"training {config.teacher.model.key} for {config.teacher.training.epochs} epochs")
+    device = whole_device(config.resources)
+    outputs = train_teacher_task.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(
+        config.teacher, launch.data, paths, fingerprint, device.cpus
+    )
+    for output in streamed(outputs):
+        if isinstance(output, TeacherRecord):
+            write_record(paths.teacher_json, output)  # last: where it stands, the teacher is complete
+            paths.teacher_checkpoint.unlink(missing_ok=True)
+            record = output
+        else:
+            launch.progress.detail(
+                f"epoch {output['epoch']:.0f} of {config.teacher.training.epochs}: "
+                f"validation accuracy {output['validation_accuracy']:.4f}, {output['seconds']:.0f} s"
+            )
+    if record is None:
+        raise RuntimeError("the teacher's task ended without its record")
+    return record
+
+
+def profile(launch: Launch) -> ProfilesRecord:
+    """Every architecture of the space, and the teacher, measured alone: stored, kept from another study, or now."""
+    paths, config, data = launch.store.paths, launch.store.config, launch.data
+    models = list(launch.space.architectures())
+    batch_sizes = sorted({*launch.space.training_batch_sizes(), config.teacher.training.batch_size})
+    device = whole_device(config.resources)
+    images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus)
+    facts: DeviceFacts = ray.get(describe_device.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(*images))
+    cache = ProfileCache(
+        cache_folder(), facts, config.profile, batch_sizes, data.input_shape, data.num_classes, launch.resources.cpus
+    )
+    wanted = {model.key: model for model in (config.teacher.model, *models)}
+    known = {key: kept for key, model in wanted.items() if (kept := cache.get(model)) is not None}
+    missing = [model for key, model in wanted.items() if key not in known]
+    launch.progress.stage(
+        "profile", f"{len(wanted)} networks on {facts.name}: {len(missing)} to measure alone, the rest kept"
+    )
+    if missing:
+        outputs = profile_architectures.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(
+            missing, batch_sizes, *images
+        )
+        for measured in streamed(outputs):
+            cache.put(measured)
+            known[measured.model.key] = measured
+            launch.progress.detail(_measured(measured))
+    record = ProfilesRecord(
+        fingerprint=config.fingerprint("profile"),
+        teacher=known[config.teacher.model.key],
+        students={model.key: known[model.key] for model in models},
+    )
+    write_record(paths.profiles_json, record)
+    return record
+
+
+def check_objectives(config: StudyConfig, profiles: ProfilesRecord) -> None:
+    """Refuse an objective that the device cannot give, before a student is trained for it.
+
+    Raises:
+        ValueError: naming the objective and the device.
+    """
+    for name in config.objectives:
+        if metric(name).source is not Source.ISOLATED:
+            continue
+        for key, profiled in profiles.students.items():
+            for training in profiled.trainings:
+                if profiled.metrics(training.batch_size).get(name) is None:
+                    allowed = [
+                        other for other, value in profiled.metrics(training.batch_size).items() if value is not None
+                    ]
+                    raise ValueError(
+                        f'objective "{name}" is unknown on {profiled.device.name} (for {key}): '
+                        f"known there are {', '.join(allowed)}"
+                    )
+
+
+def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> None:
+    """Students on every slot until the study has as many as it should."""
+    store, resources = launch.store, launch.resources
+
+    def isolated(student: StudentConfig) -> dict[str, float | None]:
+        return profiles.students[student.model.key].metrics(student.training.batch_size)
+
+    def assign(proposal: Proposal) -> TrialAssignment:
+        return _assignment(proposal, store.paths, resources)
+
+    proposer = Proposer(store, launch.space, isolated)
+    launch.progress.show_trials(proposer.records(), proposer.num_trials)
+    slots = Slots()
+    launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once")
+    number = 1 + max((int(path.name) for path in store.paths.launch(0).parent.glob("[0-9]*")), default=0)
+    tuner = tune.Tuner(
+        tune.with_parameters(StudentTrial, data=launch.data, teacher=load_teacher(store.paths, teacher)),
+        tune_config=tune.TuneConfig(
+            search_alg=StudySearcher(proposer, assign, slots, resources.num_slots),
+            num_samples=-1,
+            max_concurrent_trials=resources.num_slots + 1,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name=str(number),
+            storage_path=str(store.paths.launch(number).parent),
+            callbacks=[Monitor(proposer, slots, launch.progress)],
+            failure_config=tune.FailureConfig(max_failures=store.config.resources.max_failures),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+    launch.progress.show_trials(proposer.records(), proposer.num_trials)
+    if any(trial.state is TrialState.RUNNING for trial in proposer.records()):
+        raise StudyInterruptedError(f"interrupted: go on with it by kd-study resume {store.paths.root}")
+
+
+def _stored_teacher(paths: StudyPaths) -> TeacherRecord | None:
+    try:
+        return TeacherRecord.model_validate_json(paths.teacher_json.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _assignment(proposal: Proposal, paths: StudyPaths, resources: TrialResources) -> TrialAssignment:
+    return TrialAssignment(
+        number=proposal.number,
+        student=proposal.student,
+        isolated=dict(proposal.isolated),
+        num_stored_epochs=proposal.num_stored_epochs,
+        checkpoint=str(paths.checkpoint(proposal.number)),
+        weights=str(paths.student_weights(proposal.number)),
+        cpus=resources.cpus,
+        gpus=resources.gpus,
+    )
+
+
+def _trial_name(trial: object) -> str:
+    return f"student_{trial.config['number']}"  # type: ignore[attr-defined]
+
+
+def _measured(profiled: ArchitectureProfile) -> str:
+    latency, training = profiled.latencies[0], profiled.trainings[0]
+    unstable = "" if latency.is_stable else ", unstable"
+    return (
+        f"{profiled.model.key}: {latency.p50_ms:.3f} ms at batch {latency.batch_size}{unstable}, "
+        f"trains {training.images_per_s:,.0f} images/s at batch {training.batch_size}, in {profiled.seconds:.0f} s"
+    )

@@ -1,0 +1,83 @@
+"""A study's status, for whoever asks from outside: read from `status.json` alone, without Ray, torch or the storage."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from trainables.metrics import metric
+from trainables.records import StatusRecord, StudyPaths
+
+SECONDS_WITHOUT_A_WORD = 120.0
+
+
+def read_status(directory: Path) -> StatusRecord:
+    """The status that the driver wrote last.
+
+    Raises:
+        ValueError: there is no study in `directory`, or none that has begun, or its status cannot be read.
+    """
+    paths = StudyPaths(directory)
+    try:
+        return StatusRecord.model_validate_json(paths.status_json.read_bytes())
+    except FileNotFoundError:
+        what = "has not begun" if paths.study_json.exists() else "is no study"
+        raise ValueError(f"{directory} {what}: there is no {paths.status_json.name} in it") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{paths.status_json}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def find_studies(root: Path) -> list[Path]:
+    """Directories under `root` (itself, and one level below) that hold a study, newest last."""
+    if not root.is_dir():
+        return []
+    found = [path for path in (root, *root.iterdir()) if StudyPaths(path).study_json.is_file()]
+    return sorted(found, key=lambda path: StudyPaths(path).study_json.stat().st_mtime)
+
+
+def seems_dead(status: StatusRecord) -> bool:
+    """Whether a driver that should be at work has not written for long."""
+    silent = (datetime.now(UTC) - status.updated_at).total_seconds()
+    return status.stage not in {"done", "failed"} and silent > SECONDS_WITHOUT_A_WORD
+
+
+def status_view(status: StatusRecord) -> RenderableType:
+    """A status as a person reads it on a terminal."""
+    head = Text.assemble((status.name, "bold"), f"  {status.stage}  {status.detail}")
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(status.num_trials.items()) if state != "waiting")
+    left = "" if status.seconds_left is None else f"  about {_duration(status.seconds_left)} left"
+    trials = Text(f"trials: {counts or 'none yet'}, of {status.num_target_trials}{left}")
+    return Group(head, trials, front_table(status)) if status.front else Group(head, trials)
+
+
+def front_table(status: StatusRecord) -> Table:
+    """The students on the front, one row each."""
+    table = Table(title="front so far" if status.stage != "done" else "front", title_justify="left")
+    table.add_column("trial", justify="right")
+    table.add_column("student")
+    names = list(status.front[0]["objectives"]) if status.front else []
+    for name in names:
+        table.add_column(metric(name).axis_title, justify="right")
+    for row in status.front:
+        values = [format_value(row["objectives"][name]) for name in names]
+        table.add_row(str(row["number"]), format_parameters(row["parameters"]), *values)
+    return table
+
+
+def format_parameters(parameters: dict[str, Any]) -> str:
+    """``width 8, method kd, ...``."""
+    return ", ".join(f"{name} {format_value(value)}" for name, value in parameters.items())
+
+
+def format_value(value: object) -> str:
+    """Four significant digits; an unknown number is a dash."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

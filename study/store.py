@@ -1,0 +1,211 @@
+"""The study directory and the Optuna storage in it: created, opened, locked, mended, written. One writer at a time."""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, get_storage
+from optuna.storages.journal import JournalFileBackend
+
+from study.config import StudyConfig, library_versions, parse_config
+from study.files import write_record
+from trainables.metrics import metric
+from trainables.records import OBJECTIVES_ATTRIBUTE, StudyPaths, StudyRecord, TrialRecord, TrialState
+
+logger = logging.getLogger(__name__)
+
+
+class StudyLockedError(ValueError):
+    """Another driver, alive, works on the study."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyStore:
+    """A study that this process may write to; made by `create` or `reopen`, which hold its lock."""
+
+    paths: StudyPaths
+    config: StudyConfig
+    record: StudyRecord
+    storage: BaseStorage
+    study: optuna.Study
+
+    def trials(self) -> list[TrialRecord]:
+        """Every trial as the storage shows it now."""
+        return [TrialRecord.from_optuna(trial) for trial in self.study.get_trials(deepcopy=False)]
+
+
+@contextlib.contextmanager
+def create(
+    directory: Path,
+    config: StudyConfig,
+    baselines: Sequence[Mapping[str, object]],
+    *,
+    import_folder: str | None = None,
+) -> Iterator[StudyStore]:
+    """A new study in `directory`, its baselines enqueued; the directory is made where it does not exist.
+
+    Raises:
+        ValueError: the directory cannot be written to, or holds a study or other files.
+    """
+    paths = StudyPaths(directory.absolute())
+    make_directory(directory)
+    with _lock(paths):
+        record = StudyRecord(
+            name=_study_name(paths, config),
+            created_at=datetime.now(UTC),
+            objectives=config.objectives,
+            config=config.model_dump(mode="json"),
+            fingerprint=config.fingerprint("study"),
+            versions=library_versions(),
+            import_folder=import_folder,
+        )
+        storage = _open_storage(paths, config)
+        study = optuna.create_study(
+            storage=storage,
+            study_name=record.name,
+            directions=[metric(name).direction.value for name in config.objectives],
+        )
+        study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(config.objectives))
+        for baseline in baselines:
+            study.enqueue_trial(dict(baseline))
+        write_record(paths.study_json, record)  # last: where it stands, the study is complete
+        yield StudyStore(paths, config, record, storage, study)
+
+
+@contextlib.contextmanager
+def reopen(directory: Path) -> Iterator[StudyStore]:
+    """An existing study, mended where its driver died in the middle of a write.
+
+    Raises:
+        ValueError: the directory holds no study.
+        StudyLockedError: a living driver works on it.
+    """
+    paths, record = read_study_record(directory)
+    config = parse_config(record.config, str(paths.study_json))
+    with _lock(paths):
+        if config.storage is None:
+            mend_journal(paths.journal)
+        storage = _open_storage(paths, config)
+        study = optuna.load_study(storage=storage, study_name=record.name)
+        store = StudyStore(paths, config, record, storage, study)
+        for trial in store.trials():
+            if trial.state not in {TrialState.RUNNING, TrialState.WAITING}:
+                paths.checkpoint(trial.number).unlink(missing_ok=True)
+        yield store
+
+
+def read_study_record(directory: Path) -> tuple[StudyPaths, StudyRecord]:
+    """Paths and record of the study in `directory`, without opening its storage.
+
+    Raises:
+        ValueError: there is no study there, or its record cannot be read.
+    """
+    paths = StudyPaths(directory.absolute())
+    try:
+        return paths, StudyRecord.model_validate_json(paths.study_json.read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{directory} holds no study (there is no {paths.study_json.name} in it)") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{paths.study_json}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def mend_journal(journal: Path) -> int:
+    """Cut a journal back to its last whole line and drop a dead driver's lock on it; call under the study's lock.
+
+    A line that a full disk or a lost machine left torn would make every later write fail.
+
+    Returns:
+        How many bytes were cut.
+    """
+    for suffix in (".lock", ".lock.rename"):
+        journal.with_name(journal.name + suffix).unlink(missing_ok=True)
+    try:
+        content = journal.read_bytes()
+    except FileNotFoundError:
+        return 0
+    whole = content.rfind(b"\n") + 1
+    last = content.rfind(b"\n", 0, max(whole - 1, 0)) + 1
+    if whole and not _is_json(content[last:whole]):
+        whole = last
+    if whole < len(content):
+        logger.warning("%s ended in a torn record: its last %d bytes are dropped", journal, len(content) - whole)
+        with journal.open("r+b") as file:
+            file.truncate(whole)
+            os.fsync(file.fileno())
+    return len(content) - whole
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of a new study, or see that it is empty and can be written to.
+
+    Raises:
+        ValueError: it holds a study or other files, or cannot be written to.
+    """
+    root = directory.absolute()
+    paths = StudyPaths(root)
+    if paths.study_json.exists():
+        raise ValueError(f'{root} holds a study: go on with it by "kd-study resume {root}", or choose another --dir')
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        strangers = [entry.name for entry in root.iterdir() if not _is_remnant(entry, paths)]
+        if strangers:
+            raise ValueError(f"{root} is not empty (it holds {min(strangers)}): a study needs a directory of its own")
+        paths.journal.unlink(missing_ok=True)
+        probe = root / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"{root}: cannot be written to: {error.strerror}") from error
+
+
+def _is_remnant(entry: Path, paths: StudyPaths) -> bool:
+    """Whether a driver that died before its study stood may have left this."""
+    return entry == paths.lock or entry.name.startswith((paths.journal.name, f".{paths.study_json.name}."))
+
+
+@contextlib.contextmanager
+def _lock(paths: StudyPaths) -> Iterator[None]:
+    """Hold the study for this process; the system lets go of it when the process dies, however that happens."""
+    with paths.lock.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another driver"
+            raise StudyLockedError(f"{paths.root}: {holder} works on this study: wait for it or end it") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def _open_storage(paths: StudyPaths, config: StudyConfig) -> BaseStorage:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if config.storage is not None:
+        return get_storage(config.storage)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return JournalStorage(JournalFileBackend(str(paths.journal)))
+
+
+def _study_name(paths: StudyPaths, config: StudyConfig) -> str:
+    """A journal holds one study, called as configured; a shared storage tells studies apart by their directory."""
+    return config.name if config.storage is None else f"{config.name}-{paths.root.name}"
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        value: Any = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(value, dict)

@@ -1,0 +1,326 @@
+"""Builds study directories as the driver would leave them: records as JSON, trials in an Optuna journal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import exp, log2
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
+from trainables.records import (
+    DUPLICATE_ATTRIBUTE,
+    FACTS_ATTRIBUTE,
+    METRICS_ATTRIBUTE,
+    OBJECTIVES_ATTRIBUTE,
+    ORIGIN_ATTRIBUTE,
+    REASON_ATTRIBUTE,
+    SLOT_ATTRIBUTE,
+    SPANS_ATTRIBUTE,
+    STUDENT_ATTRIBUTE,
+    ArchitectureProfile,
+    DeviceFacts,
+    LatencyMeasurement,
+    ProfilesRecord,
+    StudyPaths,
+    StudyRecord,
+    TeacherRecord,
+    TrainingMeasurement,
+    epoch_attribute,
+)
+
+OBJECTIVES = ("validation_accuracy", "latency_p50_ms_batch1")
+WIDTHS = (1, 2, 4, 8, 16)
+NUM_VALIDATION_IMAGES = 5_000
+CREATED_AT = datetime(2025, 5, 5, 12, 0, tzinfo=UTC)
+TEACHER_ACCURACY = 0.993
+
+_DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
+    "width": CategoricalDistribution(WIDTHS),
+    "method": CategoricalDistribution(("labels", "kd")),
+    "temperature": FloatDistribution(1.0, 16.0, log=True),
+    "alpha": FloatDistribution(0.0, 1.0),
+    "learning_rate": FloatDistribution(5e-4, 2e-2, log=True),
+    "batch_size": CategoricalDistribution((64, 128, 256)),
+}
+
+
+@dataclass(frozen=True)
+class MadeTrial:
+    """A trial to be stored. `objectives` are told to Optuna where the state is "complete"."""
+
+    width: int = 4
+    method: str = "labels"
+    temperature: float | None = None
+    alpha: float | None = None
+    state: str = "complete"
+    accuracy: float | None = 0.97
+    latency_ms: float | None = 0.2
+    num_epochs: int = 3
+    duplicate_of: int | None = None
+    reason: str | None = None
+    slot: int | None = 0
+    spans: Sequence[tuple[float, float | None]] = ()
+    learning_rate: float = 2e-3
+    batch_size: int = 128
+    family: str = "cnn"
+    metrics: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def student(self) -> StudentConfig:
+        options = {"temperature": self.temperature, "alpha": self.alpha}
+        known: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        optimizer = OptimizerConfig(learning_rate=self.learning_rate)
+        training = TrainingConfig(epochs=3, batch_size=self.batch_size, optimizer=optimizer)
+        return StudentConfig(model=self.model, loss=LossConfig(name=self.method, options=known), training=training)
+
+    @property
+    def model(self) -> ModelConfig:
+        return ModelConfig(name=self.family, options={"width": self.width})
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in _DISTRIBUTIONS}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def write_study(
+    root: Path,
+    trials: Sequence[MadeTrial],
+    *,
+    name: str = "demo",
+    objectives: tuple[str, ...] = OBJECTIVES,
+    teacher: bool = True,
+    profiles: bool = True,
+    has_gpu: bool = False,
+    config: dict[str, Any] | None = None,
+) -> Path:
+    """Write a study directory of exactly these trials, numbered in their order, and return it."""
+    paths = StudyPaths(root)
+    paths.teacher.mkdir(parents=True, exist_ok=True)
+    record = StudyRecord(
+        name=name,
+        created_at=CREATED_AT,
+        objectives=objectives,
+        config=study_config(name, objectives) if config is None else config,
+        fingerprint="0123456789abcdef",
+        versions={"kd-study": "0.1.0", "torch": "2.14.0", "optuna": "5.0.0"},
+    )
+    paths.study_json.write_text(record.model_dump_json(), encoding="utf-8")
+    if teacher:
+        paths.teacher_json.write_text(teacher_record().model_dump_json(), encoding="utf-8")
+    if profiles:
+        paths.profiles_json.write_text(profiles_record(trials, has_gpu=has_gpu).model_dump_json(), encoding="utf-8")
+    store_trials(JournalStorage(JournalFileBackend(str(paths.journal))), name, trials, objectives)
+    return root
+
+
+def study_config(name: str = "demo", objectives: Sequence[str] = OBJECTIVES) -> dict[str, Any]:
+    return {
+        "name": name,
+        "objectives": list(objectives),
+        "storage": None,
+        "dataset": {"name": "mnist", "num_validation_images": NUM_VALIDATION_IMAGES},
+        "space": {"name": "mnist_cnn", "options": {}},
+        "search": {"num_trials": 30},
+    }
+
+
+def store_trials(
+    storage: optuna.storages.BaseStorage | str, name: str, trials: Sequence[MadeTrial], objectives: Sequence[str]
+) -> None:
+    """Create the Optuna study `name` in `storage` and add the trials to it."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    directions = [
+        "maximize" if each in {"validation_accuracy", "train_images_per_s"} else "minimize" for each in objectives
+    ]
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions)
+    study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(objectives))
+    for trial in trials:
+        study.add_trial(_frozen(trial, objectives))
+
+
+def _frozen(made: MadeTrial, objectives: Sequence[str]) -> optuna.trial.FrozenTrial:
+    parameters = made.parameters
+    metrics = _metrics(made)
+    values = [metrics[each] for each in objectives] if made.state == "complete" else None
+    attributes: dict[str, Any] = {
+        STUDENT_ATTRIBUTE: made.student.model_dump(mode="json"),
+        ORIGIN_ATTRIBUTE: "baseline" if made.method == "labels" else "search",
+        SLOT_ATTRIBUTE: made.slot,
+        SPANS_ATTRIBUTE: [list(span) for span in made.spans],
+        FACTS_ATTRIBUTE: {"host": "node-1", "device": "Example CPU", "torch": "2.14.0"},
+        DUPLICATE_ATTRIBUTE: made.duplicate_of,
+        REASON_ATTRIBUTE: made.reason,
+    }
+    if made.state == "complete":
+        attributes[METRICS_ATTRIBUTE] = metrics
+    for epoch in range(1, made.num_epochs + 1):
+        left = made.num_epochs - epoch if made.state == "complete" else 3 - epoch
+        accuracy = None if made.accuracy is None else 1.0 - (1.0 - made.accuracy) * exp(0.6 * left)
+        attributes[epoch_attribute(epoch)] = metrics | {"epoch": epoch, "validation_accuracy": accuracy}
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState[made.state.upper()],
+        params=parameters,
+        distributions={each: _DISTRIBUTIONS[each] for each in parameters},
+        values=values if made.duplicate_of is None or made.state == "complete" else None,
+        user_attrs={key: value for key, value in attributes.items() if value is not None},
+    )
+
+
+def _metrics(made: MadeTrial) -> dict[str, float | None]:
+    nll = None if made.accuracy is None else 3.2 * (1.0 - made.accuracy)
+    return {
+        "validation_accuracy": made.accuracy,
+        "validation_nll": nll,
+        "num_parameters": float(num_parameters(made.width)),
+        "latency_p50_ms_batch1": made.latency_ms,
+        "gpu_utilization_fraction": None,
+        **made.metrics,
+    }
+
+
+def num_parameters(width: int) -> int:
+    return 500 * width + 18 * width * width
+
+
+def teacher_record() -> TeacherRecord:
+    return TeacherRecord(
+        model=ModelConfig(name="cnn", options={"width": 32}),
+        num_parameters=num_parameters(32),
+        validation_accuracy=TEACHER_ACCURACY,
+        validation_nll=0.022,
+        epochs=6,
+        train_seconds=214.0,
+        fingerprint="fedcba9876543210",
+    )
+
+
+def profiles_record(trials: Sequence[MadeTrial], *, has_gpu: bool = False) -> ProfilesRecord:
+    """Profiles of the trials' models, at the latency of the first trial of each, and of the teacher."""
+    students = {}
+    for trial in trials:
+        if trial.latency_ms is not None and trial.model.key not in students:
+            students[trial.model.key] = profile(trial.model, trial.width, trial.latency_ms, has_gpu=has_gpu)
+    teacher = profile(ModelConfig(name="cnn", options={"width": 32}), 32, 1.2, has_gpu=has_gpu)
+    return ProfilesRecord(fingerprint="0011223344556677", teacher=teacher, students=students)
+
+
+def profile(model: ModelConfig, width: int, latency_ms: float, *, has_gpu: bool = False) -> ArchitectureProfile:
+    latencies = [(1, latency_ms), (8, latency_ms * (1 + 0.25 * width**0.7)), (64, latency_ms * (1 + 2.0 * width**0.7))]
+    return ArchitectureProfile(
+        model=model,
+        num_parameters=num_parameters(width),
+        forward_flops_per_image=4e4 * width**1.7,
+        latencies=tuple(latency(batch_size, median) for batch_size, median in latencies),
+        trainings=tuple(training(width, batch_size, has_gpu=has_gpu) for batch_size in (64, 128, 256)),
+        device=DeviceFacts(
+            kind="cuda" if has_gpu else "cpu",
+            name="Example GPU" if has_gpu else "Example CPU",
+            num_threads=1,
+            precision="float32",
+            peak_flops_per_s=70e9,
+            versions={"torch": "2.14.0", "python": "3.11.9"},
+        ),
+        measured_at=CREATED_AT,
+        seconds=3.5,
+    )
+
+
+def latency(batch_size: int, median_ms: float) -> LatencyMeasurement:
+    return LatencyMeasurement(
+        batch_size=batch_size,
+        num_runs=700,
+        p50_ms=median_ms,
+        p90_ms=1.06 * median_ms,
+        p99_ms=1.22 * median_ms,
+        p50_low_ms=0.985 * median_ms,
+        p50_high_ms=1.02 * median_ms,
+        p90_bound_ms=1.08 * median_ms,
+        p99_bound_ms=1.4 * median_ms,
+        relative_iqr_fraction=0.012,
+        reference_drift_fraction=0.008,
+        num_attempts=1,
+        is_stable=batch_size != 8 or median_ms < 0.4,
+    )
+
+
+def training(width: int, batch_size: int, *, has_gpu: bool = False) -> TrainingMeasurement:
+    mfu = min(0.6, 0.03 * width**0.85 * (batch_size / 64) ** 0.3)
+    flops = 1.2e5 * width**1.7
+    return TrainingMeasurement(
+        batch_size=batch_size,
+        images_per_s=mfu * 70e9 / flops,
+        relative_iqr_fraction=0.015,
+        is_stable=True,
+        flops_per_image=flops,
+        mfu_fraction=mfu,
+        cpu_utilization_fraction=min(0.99, 0.88 + 0.02 * log2(width)),
+        gpu_utilization_fraction=min(0.98, 0.5 + 0.1 * log2(width)) if has_gpu else None,
+        peak_memory_mib=40.0 + width * batch_size / 64 if has_gpu else None,
+        energy_joules_per_image=None,
+    )
+
+
+def realistic_trials(num_trials: int = 32, *, seed: int = 7) -> list[MadeTrial]:
+    """A search as it goes: a labels-only baseline for each width, then both methods; some stopped, failed, repeated."""
+    random = np.random.default_rng(seed)
+    made: list[MadeTrial] = []
+    free_at = [CREATED_AT.timestamp() + 60.0] * 2
+    for number in range(num_trials):
+        width = WIDTHS[number] if number < len(WIDTHS) else int(random.choice(WIDTHS))
+        is_kd = number >= len(WIDTHS) and bool(random.random() < 0.65)
+        slot = int(np.argmin(free_at))
+        start = free_at[slot] + 0.3 + (3_600.0 if number == 20 else 0.0)
+        if number == 20:
+            free_at = [start, start]
+        state, num_epochs, reason = "complete", 3, None
+        if number > len(WIDTHS) and number % 6 == 0:
+            state, num_epochs, reason = "pruned", 1 + number % 2, "dominated at its rung"
+        if number == 15:
+            state, num_epochs, reason = "fail", 1, "training loss is not finite after epoch 2"
+        if number >= num_trials - 2:
+            state, num_epochs = "running", number % 2
+        temperature = float(np.exp(random.uniform(0.0, np.log(16.0)))) if is_kd else None
+        alpha = float(random.uniform(0.05, 0.98)) if is_kd else None
+        seconds = num_epochs * (4.0 + 1.2 * width**0.7) * float(random.uniform(0.9, 1.2))
+        end = None if state == "running" else start + seconds
+        is_duplicate = number == 23
+        made.append(
+            MadeTrial(
+                width=width,
+                method="kd" if is_kd else "labels",
+                temperature=temperature,
+                alpha=alpha,
+                state=state,
+                accuracy=_plausible_accuracy(width, temperature, alpha, float(random.normal())),
+                latency_ms=LATENCIES_MS[width],
+                num_epochs=0 if is_duplicate else num_epochs,
+                duplicate_of=3 if is_duplicate else None,
+                reason=reason,
+                slot=None if is_duplicate else slot,
+                spans=() if is_duplicate else ((start, end),),
+                learning_rate=float(np.exp(random.uniform(np.log(5e-4), np.log(2e-2)))),
+                batch_size=int(random.choice([64, 128, 256])),
+                metrics={"train_mfu_fraction": training(width, 128).mfu_fraction},
+            )
+        )
+        if not is_duplicate:
+            free_at[slot] = start + seconds
+    return made
+
+
+LATENCIES_MS = {1: 0.074, 2: 0.081, 4: 0.102, 8: 0.171, 16: 0.39}
+
+
+def _plausible_accuracy(width: int, temperature: float | None, alpha: float | None, noise: float) -> float:
+    error = {1: 0.066, 2: 0.034, 4: 0.022, 8: 0.0135, 16: 0.0098}[width]
+    if temperature is not None and alpha is not None:
+        error *= 1.0 - 0.25 * alpha * exp(-((log2(temperature) - 2.0) ** 2))
+    return round((1.0 - error * (1.0 + 0.06 * noise)) * NUM_VALIDATION_IMAGES) / NUM_VALIDATION_IMAGES

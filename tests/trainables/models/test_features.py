@@ -1,0 +1,84 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainables.models.cnn import cnn
+from trainables.models.features import FeatureTap, feature_names, feature_shapes
+from trainables.models.mlp import mlp
+
+
+def small_cnn() -> nn.Module:
+    torch.manual_seed(0)
+    return cnn(input_shape=(1, 8, 12), num_classes=3, width=2)
+
+
+def test_features_are_what_the_modules_put_out() -> None:
+    model, images = small_cnn(), torch.randn(5, 1, 8, 12)
+    with FeatureTap(model, ["stage2", "stage1", "stage1.0"]) as tap:
+        model(images)
+        features = tap.take()
+    stage1 = model.get_submodule("stage1")(images)
+    assert list(features) == ["stage2", "stage1", "stage1.0"]
+    assert torch.equal(features["stage1"], stage1)
+    assert torch.equal(features["stage2"], model.get_submodule("stage2")(stage1))
+    assert features["stage1.0"].shape == (5, 2, 8, 12)
+
+
+def test_a_loss_on_a_feature_reaches_the_weights_below_it_only() -> None:
+    model = small_cnn()
+    with FeatureTap(model, ["stage1"]) as tap:
+        model(torch.randn(5, 1, 8, 12))
+        torch.autograd.backward(tap.take()["stage1"].sum())
+    reached = {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert reached == {"stage1"}
+
+
+def test_each_pass_gives_its_own_features_and_taken_ones_are_not_held() -> None:
+    model = small_cnn()
+    with FeatureTap(model, ["stage1"]) as tap:
+        model(torch.zeros(2, 1, 8, 12))
+        model(torch.zeros(3, 1, 8, 12))
+        assert len(tap.take()["stage1"]) == 3
+        with pytest.raises(RuntimeError, match='feature "stage1" has not been computed: run the network first'):
+            tap.take()
+
+
+def test_a_closed_tap_leaves_the_network_as_it_was() -> None:
+    model = small_cnn()
+    with FeatureTap(model, ["stage1", "classifier"]):
+        pass
+    assert all(not module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("name", ["stage3", "", "stage1.9"])
+def test_an_unknown_feature_is_refused_with_those_there_are(name: str) -> None:
+    model = small_cnn()
+    with pytest.raises(ValueError, match=f'unknown feature "{name}": the network has stage1, stage2, classifier'):
+        FeatureTap(model, ["stage1", name])
+    assert all(not module._forward_hooks for module in model.modules())
+
+
+def test_hidden_layers_of_a_fully_connected_network_can_be_tapped() -> None:
+    model = mlp(input_shape=(1, 4, 4), num_classes=3, hidden=(6, 5))
+    assert feature_names(model) == ("pixels", "hidden1", "hidden2", "classifier")
+    assert feature_shapes(model, ["hidden1", "hidden2"], (1, 4, 4)) == {"hidden1": (6,), "hidden2": (5,)}
+
+
+def test_asking_for_shapes_changes_neither_modes_nor_running_statistics() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
+    model[2].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert feature_shapes(model, ["0", "1"], (1, 8, 9)) == {"0": (2, 6, 7), "1": (2, 6, 7)}
+    assert [module.training for module in model] == [True, True, False]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+class Pair(nn.Module):
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return images, images
+
+
+def test_a_feature_that_is_no_tensor_is_refused_by_name() -> None:
+    model = nn.Sequential(Pair())
+    with FeatureTap(model, ["0"]), pytest.raises(TypeError, match='feature "0" is a tuple: only a tensor'):
+        model(torch.zeros(1))

@@ -1,0 +1,53 @@
+"""Weights and training states on disk: written whole or not at all, read without executing anything."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+def save_state(path: Path, state: Mapping[str, object]) -> None:
+    """Write a training state (tensors, numbers, text and containers of them), replacing what stands there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(dict(state), temporary)
+    temporary.replace(path)
+
+
+def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, object]:
+    """Read a training state; nothing in the file is executed (`weights_only`).
+
+    Raises:
+        ValueError: the file is not such a state.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: not a readable training state ({error})") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path}: holds a {type(state).__name__}, not a training state")
+    return state
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write weights as safetensors, with text beside them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, dict(metadata or {}))
+    temporary.replace(path)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read safetensors weights on to the CPU.
+
+    Raises:
+        ValueError: the file is not safetensors.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error

@@ -1,0 +1,115 @@
+"""What a teacher, a student and a dataset are, as frozen data: checked when built, and equal when their fields are."""
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+OptionValue = bool | int | float | str | tuple[int, ...]
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Frozen(BaseModel):
+    """Base of all configuration and records: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NamedConfig(Frozen):
+    """An entry of a registry, by name, with the options that its builder takes."""
+
+    name: str = Field(min_length=1, description='a built-in name, or "package.module:object"')
+    options: dict[str, OptionValue] = {}
+
+    @property
+    def key(self) -> str:
+        """Canonical text, for example ``cnn(width=8)``: equal exactly where two configurations build the same thing."""
+        listed = ",".join(f"{name}={_option_text(value)}" for name, value in sorted(self.options.items()))
+        return f"{self.name}({listed})"
+
+
+class ModelConfig(NamedConfig):
+    """A network: a name from `trainables.models.MODELS` and its options."""
+
+
+class LossConfig(NamedConfig):
+    """A method of teaching a student: a name from `trainables.losses.LOSSES` and its options."""
+
+
+class DatasetConfig(Frozen):
+    """Which images, and how the training images are split; the test images are not touched by it."""
+
+    name: str = "mnist"
+    num_validation_images: int = Field(5_000, ge=1)
+    split_seed: int = Field(0, ge=0)
+    max_train_images: int | None = Field(None, ge=1, description="use only this many training images; None for all")
+
+
+class AugmentationConfig(Frozen):
+    """Random views of the training images, a function of (seed, epoch, image index)."""
+
+    shift_pixels: int = Field(0, ge=0, le=8, description="shift by up to this many pixels each way, zeros moving in")
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the view of an image is the image itself."""
+        return self.shift_pixels == 0
+
+
+class OptimizerConfig(Frozen):
+    """AdamW (Loshchilov & Hutter 2019) or SGD with Nesterov momentum."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(2e-3, gt=0.0, description="peak of the schedule")
+    weight_decay: float = Field(0.0, ge=0.0)
+    momentum: float = Field(0.9, ge=0.0, lt=1.0, description="of SGD; AdamW's first beta is torch's default")
+
+
+class TrainingConfig(Frozen):
+    """How a network is trained, whatever supervises it."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(128, ge=1)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    augmentation: AugmentationConfig = AugmentationConfig()
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 autocast on a CUDA device that has it, float32 elsewhere"
+    )
+    seed: int = Field(0, ge=0, description="of the initial weights, the order of the images, their views and dropout")
+
+
+class TeacherConfig(Frozen):
+    """The network that is imitated, and how it is trained: on labels, there is nobody above it."""
+
+    model: ModelConfig
+    training: TrainingConfig
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+
+
+class StudentConfig(Frozen):
+    """One candidate: its network, what teaches it, and how it is trained."""
+
+    model: ModelConfig
+    loss: LossConfig
+    training: TrainingConfig
+
+
+class TrialAssignment(Frozen):
+    """All that a trial's process is told about one trial."""
+
+    number: int = Field(ge=0, description="of the Optuna trial")
+    student: StudentConfig
+    isolated: dict[str, float | None] = Field(
+        {}, description="metrics known from the profile, repeated in every result"
+    )
+    num_stored_epochs: int = Field(0, ge=0, description="epochs whose metrics the study already holds")
+    checkpoint: str = Field(description="path of the living trial's state, resumed from where it exists")
+    weights: str = Field(description="path for the weights after the full budget")
+    cpus: float = Field(1.0, gt=0.0)
+    gpus: float = Field(0.0, ge=0.0)
+
+
+def _option_text(value: OptionValue) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,27 @@
+"""Datasets by name: one file each, one line here."""
+
+from trainables.data.image_arrays import Dataset
+from trainables.registry import resolve
+
+DATASETS = {
+    "mnist": "trainables.data.mnist:load",
+}
+
+
+def load(name: str) -> Dataset:
+    """Load a dataset: a name from `DATASETS`, or one's own function without arguments as "package.module:object".
+
+    Raises:
+        ValueError: no such dataset, it is not a function that returns a `Dataset`, or its files are damaged.
+    """
+    loader = resolve("dataset", DATASETS, name)
+    if not callable(loader):
+        raise ValueError(  # noqa: TRY004 - a wrong entry in a configuration
+            f'dataset "{name}" is a {type(loader).__name__}: it must be a function without arguments'
+        )
+    dataset = loader()
+    if not isinstance(dataset, Dataset):
+        raise ValueError(  # noqa: TRY004 - a wrong entry in a configuration
+            f'dataset "{name}" returned a {type(dataset).__name__}: it must return a {Dataset.__module__}.Dataset'
+        )
+    return dataset

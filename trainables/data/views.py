@@ -1,0 +1,100 @@
+"""Batches on a device: images stay there as bytes, and are normalised and shifted by batch."""
+
+# Shapes: N images of a batch (or of the set), C channels, H height, W width.
+# ruff: noqa: N803 - the names carry shapes
+
+import warnings
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainables.data.image_arrays import LabelledImages
+from trainables.randomness import generator
+
+
+class DeviceImages:
+    """Images and labels on one device, moved there once; on a CPU they are the given arrays, not a copy."""
+
+    def __init__(
+        self, source: LabelledImages, *, mean_C: tuple[float, ...], std_C: tuple[float, ...], device: torch.device
+    ) -> None:
+        self.device = device
+        self.images_NCHW = _shared_tensor(source.images_NCHW).to(device)
+        self.labels_N = _shared_tensor(source.labels_N).to(device)
+        # (x / 255 - mean) / std as one multiplication and one addition.
+        mean, std = torch.tensor(mean_C, dtype=torch.float64), torch.tensor(std_C, dtype=torch.float64)
+        self._scale_1C11 = (1 / (255 * std)).float().view(1, -1, 1, 1).to(device)
+        self._offset_1C11 = (-mean / std).float().view(1, -1, 1, 1).to(device)
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    def normalized(self, indices: Tensor) -> Tensor:
+        """The images at `indices`, int64 (N,), less the mean, over the deviation: float32 NCHW, channels-last."""
+        return self._normalize(self.images_NCHW.index_select(0, indices))
+
+    def augmented(self, indices: Tensor, shifts_N2: Tensor) -> Tensor:
+        """As `normalized`, each image moved down and right by its own number of pixels; black pixels move in.
+
+        Args:
+            indices: int64 (N,), on the device.
+            shifts_N2: int64 (N, 2), on the device, down and right, in pixels; negative is up and left.
+
+        Raises:
+            ValueError: not one shift for each index.
+        """
+        if shifts_N2.shape != (len(indices), 2):
+            raise ValueError(f"shifts_N2 has shape {tuple(shifts_N2.shape)}: it must be {(len(indices), 2)}")
+        images_NCHW = self.images_NCHW.index_select(0, indices)
+        size = max(images_NCHW.shape[2:])
+        shifts_N2 = shifts_N2.clamp(-size, size)
+        # The margin need only hold the largest shift, but to read that from an accelerator would wait for it.
+        margin = int(shifts_N2.abs().max()) if shifts_N2.is_cpu else size
+        return self._normalize(_window(F.pad(images_NCHW, (margin,) * 4), margin - shifts_N2, margin))
+
+    def _normalize(self, images_NCHW: Tensor) -> Tensor:
+        values_NCHW = images_NCHW.to(torch.float32, memory_format=torch.channels_last)
+        return values_NCHW.mul_(self._scale_1C11).add_(self._offset_1C11)
+
+
+def epoch_order(seed: int, epoch: int, num_images: int) -> Tensor:
+    """The order, a permutation, int64 (num_images,) on the CPU, in which epoch `epoch` takes the images."""
+    return torch.randperm(num_images, generator=generator(seed, "order", epoch))
+
+
+def epoch_shifts(seed: int, epoch: int, num_images: int, shift_pixels: int) -> Tensor:
+    """How far epoch `epoch` moves each image: row i is of image i, wherever in the epoch it comes.
+
+    Returns:
+        int64 (num_images, 2) on the CPU, down and right, each uniform in [-shift_pixels, shift_pixels].
+    """
+    return torch.randint(
+        -shift_pixels, shift_pixels + 1, (num_images, 2), generator=generator(seed, "shift", epoch), dtype=torch.int64
+    )
+
+
+def _window(padded_NCHW: Tensor, starts_N2: Tensor, margin: int) -> Tensor:
+    """Of each padded image the part that starts at its row and column and is 2 `margin` smaller each way.
+
+    Every run of W neighbouring bytes is a row of one overlapping view, so that one selection copies whole rows: on a
+    CPU 2.5 times as fast as gathering pixel by pixel.
+    """
+    num_images, num_channels, padded_height, padded_width = padded_NCHW.shape
+    height, width = padded_height - 2 * margin, padded_width - 2 * margin
+    planes = torch.arange(num_images * num_channels, device=padded_NCHW.device).view(num_images, num_channels, 1)
+    rows = torch.arange(height, device=padded_NCHW.device)
+    runs = (planes * padded_height + starts_N2[:, 0].view(-1, 1, 1) + rows) * padded_width + starts_N2[:, 1].view(
+        -1, 1, 1
+    )
+    windows = padded_NCHW.view(-1).unfold(0, width, 1)
+    return windows.index_select(0, runs.view(-1)).view(num_images, num_channels, height, width)
+
+
+def _shared_tensor(array: NDArray[np.uint8] | NDArray[np.int64]) -> Tensor:
+    """A tensor on the array's own memory. Where that is read-only torch warns; nothing here writes to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
+        return torch.from_numpy(array)

@@ -1,0 +1,96 @@
+"""Features: what a network's named modules put out, read from outside, so that no network knows what is read of it."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+
+def feature_names(model: nn.Module) -> tuple[str, ...]:
+    """Names of the network's own modules, in the order in which they were set; the last is usually the classifier."""
+    return tuple(name for name, _ in model.named_children())
+
+
+class FeatureTap:
+    """Keeps the outputs of named modules of each forward pass until they are taken; until closed, then it is gone.
+
+    A name is one of `feature_names`, or a dotted path below one. A module that runs several times in a pass gives its
+    last output. Take the features after each pass: they hold the pass's graph.
+
+    Raises:
+        ValueError: the network has no module of that name; the message lists those it has.
+    """
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        modules = dict(model.named_modules())
+        unknown = [name for name in names if not name or name not in modules]
+        if unknown:
+            existing = ", ".join(feature_names(model))
+            raise ValueError(
+                f'unknown feature "{unknown[0]}": the network has {existing}, or a dotted path below one of them'
+            )
+        self._names = tuple(names)
+        self._features: dict[str, Tensor] = {}
+        self._handles = [modules[name].register_forward_hook(self._hook(name)) for name in names]
+
+    def take(self) -> dict[str, Tensor]:
+        """The features of the last forward pass by name, in the order asked for; the tap holds them no longer.
+
+        Raises:
+            RuntimeError: some module has not run since the last call, or since the beginning.
+        """
+        features, self._features = self._features, {}
+        missing = [name for name in self._names if name not in features]
+        if missing:
+            raise RuntimeError(f'feature "{missing[0]}" has not been computed: run the network first')
+        return {name: features[name] for name in self._names}
+
+    def close(self) -> None:
+        """Take the hooks off the network."""
+        for handle in self._handles:
+            handle.remove()
+        self._features = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _hook(self, name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+        def keep(_module: nn.Module, _inputs: tuple[object, ...], output: object) -> None:
+            if not isinstance(output, Tensor):
+                raise TypeError(f'feature "{name}" is a {type(output).__name__}: only a tensor can be a feature')
+            self._features[name] = output
+
+        return keep
+
+
+def feature_shapes(
+    model: nn.Module, names: Sequence[str], input_shape: tuple[int, int, int]
+) -> dict[str, tuple[int, ...]]:
+    """Shape of each feature of one image, without the batch axis; the network is left as it was.
+
+    Args:
+        model: on any device.
+        names: as `FeatureTap` takes them.
+        input_shape: (channels, height, width) of one image.
+
+    Raises:
+        ValueError: the network has no module of that name.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    parameter = next(model.parameters())
+    image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
+    model.eval()
+    try:
+        with torch.inference_mode(), FeatureTap(model, names) as tap:
+            model(image)
+            return {name: tuple(feature.shape[1:]) for name, feature in tap.take().items()}
+    finally:
+        for module, mode in modes:
+            module.training = mode

@@ -1,0 +1,164 @@
+"""Architectures measured alone on their device, in one Ray task that holds the whole of it and submits nothing."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import final
+
+import numpy as np
+import ray
+import torch
+
+from trainables.config import LossConfig, ModelConfig, StudentConfig, TrainingConfig
+from trainables.data.image_arrays import LabelledImages, TrainingData
+from trainables.hardware import peaks
+from trainables.hardware.device import device_facts, precision_for, select_device, telemetry_for
+from trainables.hardware.latency import make_reference, measure_latency
+from trainables.hardware.settings import ProfileSettings
+from trainables.hardware.training_speed import measure_idle_watts, measure_training
+from trainables.models import num_parameters
+from trainables.randomness import generator
+from trainables.records import ArchitectureProfile, DeviceFacts, TrainingMeasurement
+from trainables.teacher_outputs import Split, StoredOutputs
+from trainables.training import DeviceData, DistillationRun, initial_model, student_run
+
+NUM_IMAGES = 8_192
+
+
+@final
+class DeviceProfiler:
+    """Measures architectures on this process's device, on random images of the dataset's shape.
+
+    Speed and latency do not depend on what the images show, nor on the teacher: a profile serves every study that has
+    images of the same shape and as many classes.
+    """
+
+    def __init__(
+        self, input_shape: tuple[int, int, int], num_classes: int, settings: ProfileSettings, num_threads: int
+    ) -> None:
+        self._device = select_device()
+        self._precision = precision_for(self._device, "auto")
+        self._settings = settings
+        self._num_threads = num_threads
+        self._telemetry = telemetry_for(self._device)
+        self._data = DeviceData(random_images(input_shape, num_classes), self._device)
+        logits = torch.randn(NUM_IMAGES, num_classes, generator=generator(0, "profile_logits"))
+        self._teacher = StoredOutputs({Split.TRAIN: logits.to(self._device)})
+
+    def facts(self) -> DeviceFacts:
+        """The device, its measured peak among the rest."""
+        peak = peaks.measured_peak_flops_per_s(self._device, self._precision, self._num_threads)
+        return device_facts(
+            self._device,
+            num_threads=self._num_threads,
+            precision=self._precision,
+            peak_flops_per_s=peak,
+            telemetry=self._telemetry,
+        )
+
+    def profiles(
+        self, models: Sequence[ModelConfig], training_batch_sizes: Sequence[int]
+    ) -> Iterator[ArchitectureProfile]:
+        """Measure one architecture after the other."""
+        facts = self.facts()
+        idle_watts = measure_idle_watts(self._telemetry)
+        reference = make_reference(self._device, precision=self._precision, settings=self._settings)
+        for model in models:
+            started = time.perf_counter()
+            network = initial_model(model, self._data, seed=0).to(self._device)
+            latencies = tuple(
+                measure_latency(
+                    network,
+                    self._data.input_shape,
+                    batch_size,
+                    device=self._device,
+                    precision=self._precision,
+                    settings=self._settings,
+                    reference=reference,
+                )
+                for batch_size in self._settings.inference_batch_sizes
+            )
+            trainings = tuple(
+                self._training(model, batch_size, facts, idle_watts) for batch_size in training_batch_sizes
+            )
+            yield ArchitectureProfile(
+                model=model,
+                num_parameters=num_parameters(network),
+                forward_flops_per_image=peaks.forward_flops_per_image(network, self._data.input_shape),
+                latencies=latencies,
+                trainings=trainings,
+                device=facts,
+                measured_at=datetime.now(UTC),
+                seconds=time.perf_counter() - started,
+            )
+
+    def _training(
+        self, model: ModelConfig, batch_size: int, facts: DeviceFacts, idle_watts: float | None
+    ) -> TrainingMeasurement:
+        student = StudentConfig(
+            model=model, loss=LossConfig(name="kd"), training=TrainingConfig(epochs=1_000_000, batch_size=batch_size)
+        )
+        run = student_run(student, self._data, self._teacher)
+        return measure_training(
+            _stepper(run, batch_size),
+            batch_size=batch_size,
+            flops_per_image=peaks.training_flops_per_image(run.model, self._data.input_shape),
+            peak_flops_per_s=facts.peak_flops_per_s,
+            device=self._device,
+            num_threads=self._num_threads,
+            settings=self._settings,
+            telemetry=self._telemetry,
+            idle_watts=idle_watts,
+        )
+
+
+def random_images(input_shape: tuple[int, int, int], num_classes: int) -> TrainingData:
+    """Training data of the given shape that shows nothing; the same each time."""
+    stream = np.random.default_rng(0)
+    images = stream.integers(0, 256, size=(NUM_IMAGES, *input_shape), dtype=np.uint8)
+    labels = stream.integers(0, num_classes, size=NUM_IMAGES, dtype=np.int64)
+    channels = input_shape[0]
+    return TrainingData(
+        num_classes=num_classes,
+        mean_C=(0.5,) * channels,
+        std_C=(0.25,) * channels,
+        train=LabelledImages(images, labels),
+        validation=LabelledImages(images[:1], labels[:1]),
+    )
+
+
+@ray.remote(max_retries=3)
+def describe_device(
+    input_shape: tuple[int, int, int], num_classes: int, settings: ProfileSettings, num_threads: int
+) -> DeviceFacts:
+    """The facts of the device that this task holds."""
+    return DeviceProfiler(input_shape, num_classes, settings, num_threads).facts()
+
+
+@ray.remote(num_returns="streaming", max_retries=3)
+def profile_architectures(
+    models: Sequence[ModelConfig],
+    training_batch_sizes: Sequence[int],
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    settings: ProfileSettings,
+    num_threads: int,
+) -> Iterator[ArchitectureProfile]:
+    """Each architecture's profile as soon as it is measured."""
+    yield from DeviceProfiler(input_shape, num_classes, settings, num_threads).profiles(models, training_batch_sizes)
+
+
+def _stepper(run: DistillationRun, batch_size: int) -> Callable[[], int]:
+    """One optimiser step a call, on batches of images in random order, over and over."""
+    if batch_size > NUM_IMAGES:
+        raise ValueError(f"batch size {batch_size}: a profile holds {NUM_IMAGES} images, and a batch must fit in them")
+    order_N = torch.randperm(NUM_IMAGES, generator=generator(0, "profile_order"))
+    order_N = order_N.to(run.device)
+    batches = [part for part in torch.split(order_N, batch_size) if len(part) == batch_size]
+    turn = iter(range(10**12))
+
+    def step() -> int:
+        run.train_step(batches[next(turn) % len(batches)])
+        return batch_size
+
+    return step

@@ -1,0 +1,311 @@
+"""What a study leaves behind: file names, records, and a trial's mapping to Optuna. Reads and writes nothing itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from trainables.config import Frozen, ModelConfig, StudentConfig
+from trainables.metrics import latency_name
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPaths:
+    """Every path of a study directory, relative to where it stands now."""
+
+    root: Path
+
+    @property
+    def study_json(self) -> Path:
+        """`StudyRecord`."""
+        return self.root / "study.json"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal file, the truth about trials."""
+        return self.root / "optuna.journal"
+
+    @property
+    def status_json(self) -> Path:
+        """`StatusRecord`, rewritten whole by the driver."""
+        return self.root / "status.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one driver."""
+        return self.root / "driver.lock"
+
+    @property
+    def teacher(self) -> Path:
+        """Folder of the teacher's weights, stored outputs and `TeacherRecord`."""
+        return self.root / "teacher"
+
+    @property
+    def teacher_json(self) -> Path:
+        """`TeacherRecord`, written last: where it stands, the folder is complete."""
+        return self.teacher / "teacher.json"
+
+    @property
+    def teacher_weights(self) -> Path:
+        """The teacher's weights."""
+        return self.teacher / "teacher.safetensors"
+
+    @property
+    def teacher_checkpoint(self) -> Path:
+        """State of an unfinished teacher."""
+        return self.teacher / "checkpoint.pt"
+
+    def teacher_logits(self, split: str) -> Path:
+        """The teacher's logits on the un-augmented images of "train" or "validation", float32 (images, classes)."""
+        return self.teacher / f"{split}_logits.npy"
+
+    @property
+    def profiles_json(self) -> Path:
+        """`ProfilesRecord`."""
+        return self.root / "profiles.json"
+
+    def launch(self, number: int) -> Path:
+        """Tune's own folder of the n-th launch."""
+        return self.root / "launches" / str(number)
+
+    def checkpoint(self, trial_number: int) -> Path:
+        """Whole training state of a living trial, replaced each epoch."""
+        return self.root / "checkpoints" / f"{trial_number}.pt"
+
+    def student_weights(self, trial_number: int) -> Path:
+        """Weights of a trial that ran its full budget."""
+        return self.root / "students" / f"{trial_number}.safetensors"
+
+    @property
+    def report_html(self) -> Path:
+        """The report, one file that opens without network."""
+        return self.root / "report.html"
+
+    @property
+    def front_csv(self) -> Path:
+        """The non-dominated students."""
+        return self.root / "front.csv"
+
+    @property
+    def trials_csv(self) -> Path:
+        """All trials, one row each."""
+        return self.root / "trials.csv"
+
+    @property
+    def figures(self) -> Path:
+        """The report's figures as PNG."""
+        return self.root / "figures"
+
+
+class StudyRecord(Frozen):
+    """What was asked for and by which versions: written once, when the study is created."""
+
+    name: str
+    created_at: datetime
+    objectives: tuple[str, ...]
+    config: dict[str, Any] = Field(description="the StudyConfig as JSON data")
+    fingerprint: str
+    versions: dict[str, str]
+    import_folder: str | None = Field(
+        None, description="folder of the user's TOML, from which its own entries are imported"
+    )
+
+
+class TeacherRecord(Frozen):
+    """The trained teacher: accuracy on validation, and the stage's inputs as a fingerprint."""
+
+    model: ModelConfig
+    num_parameters: int
+    validation_accuracy: float
+    validation_nll: float
+    epochs: int
+    train_seconds: float
+    fingerprint: str
+
+
+class DeviceFacts(Frozen):
+    """On what a measurement was made."""
+
+    kind: str = Field(description='"cpu" or "cuda"')
+    name: str
+    num_threads: int
+    precision: str = Field(description='"float32" or "bfloat16"')
+    peak_flops_per_s: float | None = Field(description="measured with a large matrix product in the same precision")
+    versions: dict[str, str] = Field(description="torch, python, and on CUDA the driver and cuDNN")
+
+
+class LatencyMeasurement(Frozen):
+    """Time of one forward pass at one inference batch size, alone on the device; see facts in the report."""
+
+    batch_size: int
+    num_runs: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p50_low_ms: float = Field(description="95 % interval of the median, by order statistics")
+    p50_high_ms: float
+    p90_bound_ms: float | None = Field(
+        description="99 % confidence upper bound (MLPerf early stopping); None: too few runs"
+    )
+    p99_bound_ms: float | None
+    relative_iqr_fraction: float = Field(description="interquartile range over median")
+    reference_drift_fraction: float = Field(description="relative change of a fixed reference network around the runs")
+    num_attempts: int
+    is_stable: bool
+
+
+class TrainingMeasurement(Frozen):
+    """Training speed at one batch size, alone on the device, on the device's share that a trial gets."""
+
+    batch_size: int
+    images_per_s: float
+    relative_iqr_fraction: float
+    is_stable: bool
+    flops_per_image: float = Field(description="forward and backward; 1 multiply-accumulate = 2 FLOP")
+    mfu_fraction: float | None
+    cpu_utilization_fraction: float | None
+    gpu_utilization_fraction: float | None
+    peak_memory_mib: float | None
+    energy_joules_per_image: float | None
+
+
+class ArchitectureProfile(Frozen):
+    """All that is known about an architecture before it is trained."""
+
+    model: ModelConfig
+    num_parameters: int
+    forward_flops_per_image: float
+    latencies: tuple[LatencyMeasurement, ...]
+    trainings: tuple[TrainingMeasurement, ...]
+    device: DeviceFacts
+    measured_at: datetime
+    seconds: float
+
+    def metrics(self, batch_size: int) -> dict[str, float | None]:
+        """The isolated metrics of a student of this architecture that is trained at `batch_size`."""
+        values: dict[str, float | None] = {
+            "num_parameters": float(self.num_parameters),
+            "forward_flops_per_image": self.forward_flops_per_image,
+        }
+        for latency in self.latencies:
+            values[latency_name(50, latency.batch_size)] = latency.p50_ms
+            values[latency_name(90, latency.batch_size)] = latency.p90_ms
+            values[latency_name(99, latency.batch_size)] = latency.p99_ms
+        for training in self.trainings:
+            if training.batch_size == batch_size:
+                values["train_images_per_s"] = training.images_per_s
+                values["train_mfu_fraction"] = training.mfu_fraction
+                values["gpu_utilization_fraction"] = training.gpu_utilization_fraction
+                values["cpu_utilization_fraction"] = training.cpu_utilization_fraction
+                values["peak_memory_mib"] = training.peak_memory_mib
+                values["energy_joules_per_image"] = training.energy_joules_per_image
+        return values
+
+
+class ProfilesRecord(Frozen):
+    """Profiles of the teacher and of every architecture of the space, by `ModelConfig.key`."""
+
+    fingerprint: str
+    teacher: ArchitectureProfile
+    students: dict[str, ArchitectureProfile]
+
+
+class TrialState(StrEnum):
+    """A trial's state, in Optuna's terms. Only COMPLETE, the full budget, may stand on a front."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "fail"
+
+
+# User attributes of an Optuna trial.
+STUDENT_ATTRIBUTE = "student"  # StudentConfig as JSON data
+METRICS_ATTRIBUTE = "metrics"  # final metrics, name -> value or None
+ORIGIN_ATTRIBUTE = "origin"  # "baseline" or "search"
+DUPLICATE_ATTRIBUTE = "duplicate_of"  # number of the trial that was trained instead
+REASON_ATTRIBUTE = "reason"  # why it was stopped or failed
+FACTS_ATTRIBUTE = "facts"  # device, host and versions, name -> text
+SLOT_ATTRIBUTE = "slot"  # which of the concurrent slots it ran on, from 0
+SPANS_ATTRIBUTE = "spans"  # [[start, end or None], ...] in seconds since the epoch, one for each launch it ran in
+EPOCH_PREFIX = "epoch:"  # + number: that epoch's metrics
+# User attributes of an Optuna study.
+OBJECTIVES_ATTRIBUTE = "objectives"  # metric names, in the order of the directions
+
+
+def epoch_attribute(epoch: int) -> str:
+    """Name of the user attribute that holds the metrics after `epoch` epochs (from 1)."""
+    return f"{EPOCH_PREFIX}{epoch}"
+
+
+class TrialRecord(Frozen):
+    """One trial as the storage shows it."""
+
+    number: int
+    state: TrialState
+    parameters: dict[str, bool | int | float | str]
+    student: StudentConfig | None
+    metrics: dict[str, float | None] = Field(description="of the last epoch, with the architecture's isolated metrics")
+    epochs: tuple[dict[str, float | None], ...] = Field(description='by epoch, each with its "epoch"')
+    origin: str | None
+    duplicate_of: int | None
+    reason: str | None
+    slot: int | None
+    spans: tuple[tuple[float, float | None], ...]
+    facts: dict[str, str]
+
+    @property
+    def may_stand_on_a_front(self) -> bool:
+        """Whether it ran its full budget itself."""
+        return self.state is TrialState.COMPLETE and self.duplicate_of is None
+
+    @classmethod
+    def from_optuna(cls, trial: "FrozenTrial") -> "TrialRecord":
+        """Read a trial of an Optuna study of ours."""
+        attributes = trial.user_attrs
+        epochs = {
+            int(name.removeprefix(EPOCH_PREFIX)): values
+            for name, values in attributes.items()
+            if name.startswith(EPOCH_PREFIX)
+        }
+        ordered = [epochs[epoch] for epoch in sorted(epochs)]
+        student = attributes.get(STUDENT_ATTRIBUTE)
+        return cls(
+            number=trial.number,
+            state=TrialState(trial.state.name.lower()),
+            parameters=trial.params,
+            student=None if student is None else StudentConfig.model_validate(student),
+            metrics=attributes.get(METRICS_ATTRIBUTE) or (ordered[-1] if ordered else {}),
+            epochs=tuple(ordered),
+            origin=attributes.get(ORIGIN_ATTRIBUTE),
+            duplicate_of=attributes.get(DUPLICATE_ATTRIBUTE),
+            reason=attributes.get(REASON_ATTRIBUTE),
+            slot=attributes.get(SLOT_ATTRIBUTE),
+            spans=tuple((start, end) for start, end in attributes.get(SPANS_ATTRIBUTE, ())),
+            facts=attributes.get(FACTS_ATTRIBUTE, {}),
+        )
+
+
+class StatusRecord(Frozen):
+    """How far a study is, for whoever asks from outside; written whole by the driver."""
+
+    name: str
+    stage: str = Field(description='"teach", "profile", "search", "report", "done" or "failed"')
+    detail: str
+    num_target_trials: int
+    num_trials: dict[str, int] = Field(description="by TrialState")
+    front: tuple[dict[str, Any], ...] = Field(
+        description="number, parameters and objectives of each student on the front"
+    )
+    started_at: datetime
+    updated_at: datetime
+    seconds_left: float | None
+    pid: int
+    host: str

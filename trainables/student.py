@@ -1,0 +1,177 @@
+"""One trial as Ray Tune sees it: a student that trains an epoch a step, in a process that is used again and again."""
+
+import gc
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from ray import tune
+
+from trainables import models
+from trainables.checkpoints import load_state, save_state, save_weights
+from trainables.config import ModelConfig, TrialAssignment
+from trainables.data.image_arrays import TrainingData
+from trainables.hardware.device import select_device, telemetry_for
+from trainables.hardware.telemetry import Sampler
+from trainables.teacher_outputs import LiveTeacher, Split, StoredOutputs, TeacherSource
+from trainables.training import DeviceData, DistillationRun, TrainingDivergedError, student_run
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherArrays:
+    """The teacher as it travels through the object store: weights, and logits (images, classes) on both splits."""
+
+    model: ModelConfig
+    weights: dict[str, NDArray[np.float32]]
+    train_logits_NC: NDArray[np.float32]
+    validation_logits_NC: NDArray[np.float32]
+
+
+class StudentTrial(tune.Trainable):
+    """Trains the students it is given, one after the other; images and teacher outputs stay on its device.
+
+    What would fail again (a loss that is not finite, too little memory, a wrong option) is reported as `failure`; all
+    else is left to Tune, which starts the trial again from its checkpoint.
+    """
+
+    _run: DistillationRun | None
+    _reports: list[Report]
+    _untold: list[Report]  # results of earlier epochs that the driver may not have stored
+
+    def setup(  # type: ignore[override] # by `tune.with_parameters`
+        self, config: dict[str, Any], *, data: TrainingData, teacher: TeacherArrays
+    ) -> None:
+        """Take data and teacher to the device, once a process, and begin the first student."""
+        self._device = select_device()
+        self._telemetry = telemetry_for(self._device)
+        self._data = DeviceData(data, self._device)
+        self._teacher = teacher
+        self._stored = StoredOutputs(
+            {
+                Split.TRAIN: _tensor(teacher.train_logits_NC).to(self._device),
+                Split.VALIDATION: _tensor(teacher.validation_logits_NC).to(self._device),
+            }
+        )
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another student in the same process."""
+        self._begin(new_config)
+        return True
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """The share of a device that the assignment names."""
+        return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
+
+    def step(self) -> Report:
+        """Train an epoch and measure it; after the last one, leave the weights."""
+        if self._untold:
+            return self._untold.pop(0)
+        try:
+            if self._run is None:
+                self._run = self._resumed_run()
+            run = self._run
+            if self._untold:
+                return self._untold.pop(0)
+            report = self._epoch(run)
+        except (TrainingDivergedError, torch.OutOfMemoryError, ValueError) as error:
+            return self._report({"epoch": None}, failure=f"{type(error).__name__}: {error}")
+        self._reports.append(report)
+        if run.is_finished:
+            weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
+            save_weights(Path(self._assignment.weights), weights, metadata={"trial": str(self._assignment.number)})
+        save_state(Path(self._assignment.checkpoint), {"run": run.state_dict(), "reports": self._reports})
+        return report
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to add: each epoch ends with the trial's own checkpoint, written whole, in the study directory."""
+
+    def load_checkpoint(self, checkpoint: object) -> None:
+        """See `save_checkpoint`; the first step reads the trial's own checkpoint."""
+
+    def cleanup(self) -> None:
+        """Let go of the student."""
+        self._run = None
+
+    def __repr__(self) -> str:
+        student = self._assignment.student
+        return f"Student {self._assignment.number}: {student.model.key} {student.loss.name}"
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._assignment = TrialAssignment.model_validate(config)
+        self._run = None
+        self._reports = []
+        self._untold = []
+        torch.set_num_threads(max(1, int(self._assignment.cpus)))
+        if self._device.type == "cuda":  # the process is not new: its allocator and peak counters must be as if it were
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            torch.cuda.set_per_process_memory_fraction(min(1.0, self._assignment.gpus or 1.0))
+
+    def _resumed_run(self) -> DistillationRun:
+        run = student_run(self._assignment.student, self._data, self._teacher_source())
+        checkpoint = Path(self._assignment.checkpoint)
+        if checkpoint.exists():
+            state = load_state(checkpoint, self._device)
+            run.load_state_dict(cast("dict[str, object]", state["run"]))
+            self._reports = cast("list[Report]", state["reports"])
+            # The driver may have died before it stored the newest epochs: they are told again, not trained again.
+            num_told = self._assignment.num_stored_epochs
+            if run.is_finished:  # the last report is told in any case: it ends the trial
+                num_told = min(num_told, len(self._reports) - 1)
+            self._untold = self._reports[num_told:]
+        return run
+
+    def _teacher_source(self) -> TeacherSource:
+        if self._assignment.student.training.augmentation.is_identity:
+            return self._stored
+        network = models.build(
+            self._teacher.model, input_shape=self._data.input_shape, num_classes=self._data.num_classes
+        )
+        network.load_state_dict({name: _tensor(weights) for name, weights in self._teacher.weights.items()})
+        return LiveTeacher(network.to(self._device).to(memory_format=torch.channels_last))
+
+    def _epoch(self, run: DistillationRun) -> Report:
+        started = time.perf_counter()
+        with Sampler(self._telemetry, num_threads=torch.get_num_threads()) as sampler:
+            trained = run.run_epoch()
+            trained_at = time.perf_counter()
+            evaluated = run.evaluate(Split.VALIDATION)
+        return self._report(
+            {
+                "epoch": trained.epoch,
+                "train_loss": trained.train_loss,
+                "validation_accuracy": evaluated.accuracy,
+                "validation_nll": evaluated.nll,
+                "validation_agreement": evaluated.agreement,
+                "train_seconds": trained_at - started,
+                "evaluation_seconds": time.perf_counter() - trained_at,
+                **sampler.averages(),
+            },
+            finished=run.is_finished,
+        )
+
+    def _report(self, metrics: Report, *, finished: bool = False, failure: str | None = None) -> Report:
+        """A result that holds every metric, objectives that training does not touch among them."""
+        return {
+            **self._assignment.isolated,
+            **metrics,
+            "number": self._assignment.number,
+            "finished": finished,
+            "failure": failure,
+            "device": str(self._device),
+            "done": finished or failure is not None,
+        }
+
+
+def _tensor(array: NDArray[np.float32]) -> torch.Tensor:
+    """A tensor of its own: arrays from the object store are read-only, which torch does not know."""
+    return torch.from_numpy(np.array(array))

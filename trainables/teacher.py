@@ -1,0 +1,100 @@
+"""The teacher's training as one Ray task on a whole device: an epoch, a checkpoint and a word to the driver a time."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import ray
+import torch
+from numpy.typing import NDArray
+
+from trainables.checkpoints import load_state, load_weights, save_state, save_weights
+from trainables.config import TeacherConfig
+from trainables.data.image_arrays import TrainingData
+from trainables.hardware.device import select_device
+from trainables.models import num_parameters
+from trainables.records import StudyPaths, TeacherRecord
+from trainables.student import TeacherArrays
+from trainables.teacher_outputs import Split
+from trainables.training import DeviceData, DistillationRun, EvaluationMetrics, teacher_run
+
+
+def train_teacher(
+    teacher: TeacherConfig, data: TrainingData, paths: StudyPaths, fingerprint: str, num_threads: int
+) -> Iterator[dict[str, float] | TeacherRecord]:
+    """Train the teacher, from its checkpoint where there is one of the same inputs, and store its outputs.
+
+    Its weights and its logits on the un-augmented images of both splits are written; the record is left to the caller,
+    who writes it last.
+
+    Yields:
+        After each epoch its metrics; at the end the teacher's record.
+
+    Raises:
+        TrainingDivergedError: the loss is not finite.
+    """
+    torch.set_num_threads(num_threads)
+    run = teacher_run(teacher, DeviceData(data, select_device()))
+    seconds = _resume(run, paths.teacher_checkpoint, fingerprint)
+    evaluated: EvaluationMetrics | None = None
+    while not run.is_finished:
+        started = time.perf_counter()
+        trained = run.run_epoch()
+        seconds += time.perf_counter() - started
+        evaluated = run.evaluate(Split.VALIDATION)
+        save_state(paths.teacher_checkpoint, {"run": run.state_dict(), "seconds": seconds, "fingerprint": fingerprint})
+        yield {
+            "epoch": float(trained.epoch),
+            "train_loss": trained.train_loss,
+            "validation_accuracy": evaluated.accuracy,
+            "seconds": seconds,
+        }
+    evaluated = evaluated or run.evaluate(Split.VALIDATION)
+    save_weights(paths.teacher_weights, {name: tensor.cpu() for name, tensor in run.model.state_dict().items()})
+    for split in (Split.TRAIN, Split.VALIDATION):
+        _save_array(paths.teacher_logits(split), run.all_logits(split).numpy())
+    yield TeacherRecord(
+        model=teacher.model,
+        num_parameters=num_parameters(run.model),
+        validation_accuracy=evaluated.accuracy,
+        validation_nll=evaluated.nll,
+        epochs=run.epoch,
+        train_seconds=seconds,
+        fingerprint=fingerprint,
+    )
+
+
+train_teacher_task = ray.remote(num_returns="streaming", max_retries=3)(train_teacher)
+
+
+def load_teacher(paths: StudyPaths, record: TeacherRecord) -> TeacherArrays:
+    """Weights and stored outputs of a finished teacher, the outputs memory-mapped.
+
+    Raises:
+        ValueError: a file cannot be read.
+    """
+    try:
+        logits = {split: np.load(paths.teacher_logits(split), mmap_mode="r") for split in Split}
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{paths.teacher}: the stored teacher outputs cannot be read: {error}") from error
+    weights = {name: tensor.numpy() for name, tensor in load_weights(paths.teacher_weights).items()}
+    return TeacherArrays(record.model, weights, logits[Split.TRAIN], logits[Split.VALIDATION])
+
+
+def _resume(run: DistillationRun, checkpoint: Path, fingerprint: str) -> float:
+    """Seconds of training that the checkpoint holds; 0 where there is none, or one of other inputs."""
+    if not checkpoint.exists():
+        return 0.0
+    state = load_state(checkpoint)
+    if state["fingerprint"] != fingerprint:
+        return 0.0
+    run.load_state_dict(state["run"])  # type: ignore[arg-type]
+    return float(state["seconds"])  # type: ignore[arg-type]
+
+
+def _save_array(path: Path, array: NDArray[np.float32]) -> None:
+    temporary = path.with_name(f".{path.name}")
+    with temporary.open("wb") as file:
+        np.save(file, array)
+    temporary.replace(path)

@@ -1,0 +1,295 @@
+"""The training loop, one for teacher and student: no Ray, no files, no printing, no clock."""
+
+# Shapes: N batch, C classes, H height, W width.
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from trainables import losses, models
+from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TeacherConfig, TrainingConfig
+from trainables.data.image_arrays import TrainingData
+from trainables.data.views import DeviceImages, epoch_order, epoch_shifts
+from trainables.hardware.device import precision_for
+from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need, Outputs
+from trainables.randomness import derive_seed
+from trainables.teacher_outputs import Batch, Split, TeacherSource
+
+EVALUATION_BATCH_SIZE = 500
+
+
+class TrainingDivergedError(ArithmeticError):
+    """The loss or a weight is no longer finite; going on, or trying again, would not mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """What one epoch of training did. `epoch` counts from 1."""
+
+    epoch: int
+    train_loss: float
+    num_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationMetrics:
+    """A network against a split's labels, and against the teacher where there is one."""
+
+    accuracy: float
+    nll: float
+    agreement: float | None
+
+
+@final
+class DeviceData:
+    """A study's images, moved to the device once and shared by every run on it."""
+
+    def __init__(self, data: TrainingData, device: torch.device) -> None:
+        self.device = device
+        self.num_classes = data.num_classes
+        self.input_shape = data.input_shape
+        self.images = {
+            Split.TRAIN: DeviceImages(data.train, mean_C=data.mean_C, std_C=data.std_C, device=device),
+            Split.VALIDATION: DeviceImages(data.validation, mean_C=data.mean_C, std_C=data.std_C, device=device),
+        }
+
+
+@final
+class DistillationRun:
+    """A network on its way through its epochs.
+
+    The weights after any epoch are a function of configuration, data and teacher alone: the initial weights, the order
+    of the images, their views and dropout each come from a stream of their own, derived from the seed and the epoch.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: DistillationLoss,
+        training: TrainingConfig,
+        data: DeviceData,
+        teacher: TeacherSource | None,
+    ) -> None:
+        self.model = model.to(data.device).to(memory_format=torch.channels_last)
+        self.epoch = 0
+        self._loss = loss.to(data.device)
+        self._training = training
+        self._data = data
+        self._teacher = teacher
+        self._asks_teacher = Need.TEACHER_LOGITS in loss.needs
+        self._autocast = precision_for(data.device, training.precision) == "bfloat16"
+        self._images = data.images[Split.TRAIN]
+        self._optimizer = _optimizer([*model.parameters(), *loss.parameters()], training.optimizer)
+        steps_per_epoch = -(-len(self._images) // training.batch_size)
+        self._schedule = _schedule(self._optimizer, training, training.epochs * steps_per_epoch)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self._data.device
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has had all its epochs."""
+        return self.epoch >= self._training.epochs
+
+    def run_epoch(self) -> EpochMetrics:
+        """Train on every image once.
+
+        Raises:
+            TrainingDivergedError: the epoch's mean loss is not finite.
+            RuntimeError: it has had all its epochs.
+        """
+        if self.is_finished:
+            raise RuntimeError(f"all {self._training.epochs} epochs have been trained")
+        self.model.train()
+        seed, num_images = self._training.seed, len(self._images)
+        order_N = epoch_order(seed, self.epoch, num_images)
+        shifts_N2 = None
+        if not self._training.augmentation.is_identity:
+            shifts_N2 = epoch_shifts(seed, self.epoch, num_images, self._training.augmentation.shift_pixels)
+            shifts_N2 = shifts_N2.to(self._data.device)
+        total_loss = torch.zeros((), device=self._data.device)
+        with _seeded(derive_seed(seed, "dropout", self.epoch), self._data.device):
+            for indices_N in torch.split(order_N.to(self._data.device), self._training.batch_size):
+                total_loss += self.train_step(indices_N, shifts_N2) * len(indices_N)
+        train_loss = total_loss.item() / num_images
+        if not torch.isfinite(total_loss):
+            raise TrainingDivergedError(f"the training loss of epoch {self.epoch + 1} is {train_loss}")
+        self.epoch += 1
+        return EpochMetrics(epoch=self.epoch, train_loss=train_loss, num_images=num_images)
+
+    def train_step(self, indices_N: Tensor, shifts_N2: Tensor | None = None) -> Tensor:
+        """One optimiser step on the training images `indices_N`; returns the batch's loss, detached.
+
+        Args:
+            indices_N: on the device.
+            shifts_N2: the epoch's shifts of all training images, on the device; None for the images as they are.
+        """
+        images_NCHW = (
+            self._images.normalized(indices_N)
+            if shifts_N2 is None
+            else self._images.augmented(indices_N, shifts_N2.index_select(0, indices_N))
+        )
+        batch = Batch(Split.TRAIN, indices_N, images_NCHW, self._images.labels_N.index_select(0, indices_N))
+        teacher = self._teacher.outputs(batch) if self._asks_teacher and self._teacher is not None else None
+        with torch.autocast(self._data.device.type, torch.bfloat16, enabled=self._autocast):
+            logits_NC = self.model(images_NCHW)
+        loss: Tensor = self._loss(DistillationStep(Outputs(logits_NC), teacher, batch.labels_N))
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._schedule.step()
+        return loss.detach()
+
+    @torch.inference_mode()
+    def evaluate(self, split: Split) -> EvaluationMetrics:
+        """Measure the network on all images of `split`, un-augmented, in evaluation mode.
+
+        Raises:
+            TrainingDivergedError: a logit is not finite.
+        """
+        self.model.eval()
+        images = self._data.images[split]
+        num_correct, num_agreeing, total_nll = 0, 0, 0.0
+        for start in range(0, len(images), EVALUATION_BATCH_SIZE):
+            indices_N = torch.arange(start, min(start + EVALUATION_BATCH_SIZE, len(images)), device=self._data.device)
+            labels_N = images.labels_N.index_select(0, indices_N)
+            batch = Batch(split, indices_N, images.normalized(indices_N), labels_N)
+            logits_NC = self.logits(batch.images_NCHW)
+            total_nll += F.cross_entropy(logits_NC, labels_N, reduction="sum").item()
+            predictions_N = logits_NC.argmax(dim=1)
+            num_correct += int((predictions_N == labels_N).sum())
+            if self._teacher is not None:
+                teacher_N = self._teacher.outputs(batch).logits_NC.argmax(dim=1)
+                num_agreeing += int((predictions_N == teacher_N).sum())
+        if not torch.isfinite(torch.tensor(total_nll)):
+            raise TrainingDivergedError(f"the {split} negative log-likelihood after epoch {self.epoch} is {total_nll}")
+        return EvaluationMetrics(
+            accuracy=num_correct / len(images),
+            nll=total_nll / len(images),
+            agreement=None if self._teacher is None else num_agreeing / len(images),
+        )
+
+    @torch.inference_mode()
+    def logits(self, images_NCHW: Tensor) -> Tensor:
+        """Float32 logits (N, C) of normalised images, in the network's present mode and the run's precision."""
+        with torch.autocast(self._data.device.type, torch.bfloat16, enabled=self._autocast):
+            logits_NC: Tensor = self.model(images_NCHW)
+        return logits_NC.float()
+
+    @torch.inference_mode()
+    def all_logits(self, split: Split) -> Tensor:
+        """Float32 logits (images, C) of every un-augmented image of `split`, on the CPU, in evaluation mode."""
+        self.model.eval()
+        images = self._data.images[split]
+        indices = torch.arange(len(images), device=self._data.device)
+        parts = [self.logits(images.normalized(part_N)).cpu() for part_N in torch.split(indices, EVALUATION_BATCH_SIZE)]
+        return torch.cat(parts)
+
+    def state_dict(self) -> dict[str, object]:
+        """All that the rest of the run depends on: tensors, numbers and text only."""
+        return {
+            "epoch": self.epoch,
+            "model": self.model.state_dict(),
+            "loss": self._loss.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Go on where `state_dict` was taken; the bits that follow are those of an uninterrupted run."""
+        epoch = state["epoch"]
+        if not isinstance(epoch, int):
+            raise TypeError(f"epoch in the state is {epoch!r}: it must be a whole number")
+        self.epoch = epoch
+        self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
+        self._loss.load_state_dict(state["loss"])  # type: ignore[arg-type]
+        self._optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+        self._schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
+
+
+def student_run(student: StudentConfig, data: DeviceData, teacher: TeacherSource | None) -> DistillationRun:
+    """A student at its start.
+
+    Raises:
+        ValueError: the loss needs what this run cannot give it, or an option of network or loss is not allowed.
+    """
+    context = LossContext(num_classes=data.num_classes, num_train_images=len(data.images[Split.TRAIN]))
+    loss = losses.build(student.loss, context)
+    check_needs(student, loss.needs, teacher)
+    model = initial_model(student.model, data, student.training.seed)
+    return DistillationRun(model, loss, student.training, data, teacher)
+
+
+def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
+    """A teacher at its start."""
+    context = LossContext(num_classes=data.num_classes, num_train_images=len(data.images[Split.TRAIN]))
+    loss = losses.build(LossConfig(name="labels", options={"label_smoothing": teacher.label_smoothing}), context)
+    return DistillationRun(
+        initial_model(teacher.model, data, teacher.training.seed), loss, teacher.training, data, teacher=None
+    )
+
+
+def initial_model(model: ModelConfig, data: DeviceData, seed: int) -> nn.Module:
+    """The network with its initial weights: a function of its configuration and the seed, drawn on the CPU."""
+    with _seeded(derive_seed(seed, "weights"), torch.device("cpu")):
+        return models.build(model, input_shape=data.input_shape, num_classes=data.num_classes)
+
+
+def check_needs(student: StudentConfig, needs: frozenset[Need], teacher: TeacherSource | None) -> None:
+    """Refuse, by name, a student whose loss asks for what the run does not have.
+
+    Raises:
+        ValueError: naming the method and the need.
+    """
+    given = {Need.LABELS}
+    if teacher is not None:
+        given.add(Need.TEACHER_LOGITS)
+    missing = needs - given
+    if missing:
+        raise ValueError(
+            f'method "{student.loss.name}" needs {", ".join(sorted(missing))}; '
+            f"this run gives {', '.join(sorted(given))}"
+        )
+    if teacher is not None and Need.TEACHER_LOGITS in needs and not teacher.serves_views:
+        shift = student.training.augmentation.shift_pixels
+        if not student.training.augmentation.is_identity:
+            raise ValueError(
+                f'method "{student.loss.name}" with training.augmentation.shift_pixels = {shift} needs a live teacher: '
+                "stored outputs serve un-augmented images only (shift_pixels = 0)"
+            )
+
+
+def _optimizer(parameters: list[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.name == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+    nesterov = config.momentum > 0.0
+    return torch.optim.SGD(
+        parameters, lr=rate, momentum=config.momentum, weight_decay=decay, nesterov=nesterov, fused=True
+    )
+
+
+def _schedule(optimizer: torch.optim.Optimizer, training: TrainingConfig, num_steps: int) -> LRScheduler:
+    """The learning rate by step: one-cycle (Smith & Topin 2018, from a 25th up and down), cosine to 0, or constant."""
+    if training.schedule == "one_cycle":
+        rate = training.optimizer.learning_rate
+        return OneCycleLR(optimizer, max_lr=rate, total_steps=num_steps + 1, cycle_momentum=False)
+    if training.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=num_steps)
+    return ConstantLR(optimizer, factor=1.0, total_iters=0)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's own random stream at `seed`, and afterwards as it was before."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
