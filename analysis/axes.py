@@ -1,4 +1,4 @@
-"""Axes that name their units, and where a value stands on them: costs and errors on log scales, fractions in percent."""
+"""Axes that name their units, and where values stand on them: costs and errors by logarithm, fractions in percent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,12 +31,17 @@ class Scale:
 def metric_scale(metric: Metric, values: Sequence[float | None]) -> Scale:
     """The axis for `values` of `metric`.
 
-    Near 100 % it is the errors that tell two accuracies apart: 99.0 and 99.5 % differ by a factor of two, as 90 and 95 %
+    Near 100 % the errors tell two accuracies apart: 99.0 and 99.5 % differ by a factor of two, as 90 and 95 %
     do. So accuracies whose errors differ much are drawn by their errors on a log scale, and labelled as accuracies.
     """
     known = [value for value in values if value is not None]
-    if metric.name in _ACCURACIES and known and max(known) < 1.0 and 1.0 - min(known) > _ERROR_RATIO * (1.0 - max(known)):
-        return Scale(_error_axis(f"{metric.label} (%, log scale of the errors)", [1.0 - value for value in known]), True)
+    if (
+        metric.name in _ACCURACIES
+        and known
+        and max(known) < 1.0
+        and 1.0 - min(known) > _ERROR_RATIO * (1.0 - max(known))
+    ):
+        return Scale(_error_axis(f"{metric.label} (%, log scale of error)", [1.0 - value for value in known]), True)
     if metric.unit == "fraction":
         digits = 1 if known and max(known) - min(known) < 0.1 else 0
         return Scale({"title_text": f"{metric.label} (%)", "tickformat": f".{digits}%"})
@@ -47,7 +52,7 @@ def metric_scale(metric: Metric, values: Sequence[float | None]) -> Scale:
 
 
 def log_axis(title: str, values: Sequence[float]) -> dict[str, object]:
-    """Settings of a logarithmic axis over `values` (> 0), with ticks at 1, 2 and 5 of each decade written out."""
+    """Settings of a logarithmic axis over `values` (> 0), with round ticks written out."""
     low, high = _log_range(values)
     ticks = _ticks(low, high)
     return {
@@ -72,6 +77,6 @@ def _log_range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    steps = (1, 2, 5) if high - low <= 3 else (1,)
+    steps = (1, 2, 3, 5, 7) if high - low <= 1.5 else (1, 2, 5) if high - low <= 3.5 else (1,)
     ticks = [step * 10.0**decade for decade in range(floor(low), ceil(high)) for step in steps]
     return [tick for tick in ticks if low <= log10(tick) <= high]

@@ -7,8 +7,9 @@ from math import hypot, sqrt
 from analysis.pareto import candidates
 from analysis.results import StudyResults
 from analysis.students import LABELS_METHOD, method, model_key, sizes
-from trainables.metrics import METRICS, Direction, Metric
-from trainables.records import LatencyMeasurement, TrialRecord, TrialState
+from trainables.measurements import LatencyMeasurement
+from trainables.metrics import METRICS, Metric
+from trainables.records import TrialRecord, TrialState
 
 ACCURACY = METRICS["validation_accuracy"]
 PARAMETERS = METRICS["num_parameters"]
@@ -64,8 +65,11 @@ def accuracy(trial: TrialRecord) -> float:
 
 
 def binomial_standard_error(accuracy_fraction: float, num_images: int) -> float:
-    """Standard error of an accuracy that is a mean over `num_images` independent images: sqrt(p (1 - p) / n)."""
-    return sqrt(accuracy_fraction * (1.0 - accuracy_fraction) / num_images)
+    """Standard error of an accuracy that is a mean over `num_images` independent images: sqrt(p (1 - p) / n).
+
+    At least one image, 1 / n, so that no error among a few images does not pass for certainty.
+    """
+    return max(sqrt(accuracy_fraction * (1.0 - accuracy_fraction) / num_images), 1.0 / num_images)
 
 
 def num_by_state(results: StudyResults) -> dict[TrialState, int]:
@@ -108,17 +112,16 @@ def smallest_within(results: StudyResults, margin: float) -> TrialRecord | None:
 
 
 def cheapest_by_level(results: StudyResults, cost: Metric) -> tuple[Level, ...]:
-    """For each round accuracy that some student reaches, the student with the best `cost` that reaches it.
+    """For each round accuracy that some student reaches, the student with the lowest `cost` that reaches it.
 
     Levels with the same answer are told once, as the highest of them; among equally cheap students the most accurate.
     """
-    sign = 1.0 if cost.direction is Direction.MINIMIZE else -1.0
     known = candidates(results.trials, (ACCURACY, cost))
     levels: dict[int, Level] = {}
     for needed in _LEVELS:
         reaching = [trial for trial in known if accuracy(trial) >= needed]
         if reaching:
-            cheapest = min(reaching, key=lambda trial: (sign * (trial.metrics[cost.name] or 0.0), -accuracy(trial)))
+            cheapest = min(reaching, key=lambda trial: (trial.metrics[cost.name], -accuracy(trial)))
             levels[cheapest.number] = Level(needed, cheapest)
     return tuple(levels.values())
 

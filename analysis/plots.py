@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 
 from analysis.plots_front import front_figure
 from analysis.plots_hardware import latency_figure, utilization_figure
-from analysis.plots_search import hypervolume_figure, timeline_figure
-from analysis.plots_students import learning_figure, size_figure, temperature_figure
+from analysis.plots_search import hypervolume_figure, learning_figure, timeline_figure
+from analysis.plots_students import size_figure, temperature_figure
 from analysis.results import StudyResults
 
 
@@ -60,9 +60,9 @@ _LATENCY = (
     "flat, a smaller network no longer saves time: the cost is in the calls, not in the arithmetic."
 )
 _UTILIZATION = (
-    "Left: arithmetic done, as a share of what the device reached in a large matrix product. Right: how long it "
-    "was busy at all. Busy with little work done means that the network is too small for the device or the batch; "
-    "several trials then fit on it at once."
+    "Left: arithmetic done, as a share of what the device reached in a large matrix product. Right: the share of time "
+    "in which it was busy at all (of the CPU where there is no GPU). Busy with little work done means that the network "
+    "is too small for the device or the batch; several trials then fit on it at once."
 )
 _HYPERVOLUME = (
     "The share of the space between a reference point and the best value of each objective that the front has "

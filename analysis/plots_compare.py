@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from analysis.students import hover_text
 from analysis.theme import INK, MUTED, SEQUENTIAL, figure, series_color, series_symbol
 from trainables.metrics import METRICS, Metric, metric
 from trainables.records import TrialRecord
+
+# Characters.
+_LINE, _BAR_LINE = 76, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def _question(comparison: Comparison) -> str:
     if not comparison.is_three:
         return front_question(comparison.x, comparison.y)
     x, y, third = comparison.objectives
-    return f"Which students give the best {y.label}, {x.label} and {third.label}?"
+    return "<br>".join(wrap(f"Which students trade {y.label}, {x.label} and {third.label} best?", _LINE))
 
 
 def _shades(comparison: Comparison, trials: Sequence[TrialRecord]) -> dict[str, str] | None:
@@ -154,7 +158,8 @@ def _marker(
     values = [comparison.color_value(trial) for trial in trials]
     if shades is not None:
         return {"color": [MUTED if value is None else shades.get(str(value), MUTED) for value in values], "line": edge}
-    return {"color": values, "coloraxis": "coloraxis", "line": edge}
+    numbers = np.array([np.nan if value is None else float(value) for value in values])
+    return {"color": numbers, "coloraxis": "coloraxis", "line": edge}
 
 
 def _color_axis(comparison: Comparison, trials: Sequence[TrialRecord]) -> dict[str, object]:
@@ -167,7 +172,11 @@ def _color_axis(comparison: Comparison, trials: Sequence[TrialRecord]) -> dict[s
         title, tickformat = described.axis_title, ".3~s"
         if described.unit == "fraction":
             title, tickformat = f"{described.label} (%)", ".1%"
-    bar = {"title": {"text": title.replace(" ", "<br>", 1), "side": "top"}, "tickformat": tickformat, "thickness": 14}
+    bar = {
+        "title": {"text": "<br>".join(wrap(title, _BAR_LINE)), "side": "top"},
+        "tickformat": tickformat,
+        "thickness": 14,
+    }
     spread = {"cmin": float(np.min(numbers)), "cmax": float(np.max(numbers))} if len(set(numbers)) > 1 else {}
     return {"colorscale": SEQUENTIAL, "colorbar": bar, **spread}
 

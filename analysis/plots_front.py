@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from analysis.axes import Scale, metric_scale
 from analysis.findings import ACCURACY, binomial_standard_error, latency_of
 from analysis.pareto import candidates, cost_metric
 from analysis.results import StudyResults
 from analysis.students import hover_text, method, method_title, methods, model_key, sizes
-from analysis.axes import Scale, metric_scale
 from analysis.theme import FAINT, INK, MUTED, figure, method_colors, method_symbols, note_figure
 from analysis.wording import value_text
 from trainables.metrics import Direction, Metric, latency_batch_size, latency_name
@@ -70,7 +70,9 @@ def plane_side(metric: Metric, trials: Sequence[TrialRecord], *others: float | N
 
 def step_line(trials: Sequence[TrialRecord], x: Side, y: Side, *, color: str, name: str) -> go.Scatter:
     """What the front attains: at each x the best y that some student on it reaches."""
-    ordered = sorted(trials, key=lambda trial: (trial.metrics[x.metric.name] or 0.0, trial.metrics[y.metric.name] or 0.0))
+    ordered = sorted(
+        trials, key=lambda trial: (trial.metrics[x.metric.name] or 0.0, trial.metrics[y.metric.name] or 0.0)
+    )
     return go.Scatter(
         x=x.places(ordered),
         y=y.places(ordered),
@@ -151,7 +153,7 @@ def _add_stopped(drawn: go.Figure, results: StudyResults, x: Side, y: Side) -> N
                 marker={"color": FAINT, "symbol": "x-thin", "size": 8, "line": {"color": MUTED, "width": 1.5}},
                 hovertext=[hover_text(trial, results.objectives) for trial in stopped],
                 hoverinfo="text",
-                name="stopped early (hidden: click to show)",
+                name="stopped early (click to show)",
                 visible="legendonly",
             )
         )

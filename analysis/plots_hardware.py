@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.axes import log_axis
 from analysis.results import StudyResults
 from analysis.students import sizes
-from analysis.theme import INK, figure, log_axis, note_figure, ordered_color, template
+from analysis.theme import INK, figure, note_figure, ordered_color, template
 from analysis.wording import significant
-from trainables.records import ArchitectureProfile, LatencyMeasurement, ProfilesRecord, TrainingMeasurement
+from trainables.measurements import ArchitectureProfile, LatencyMeasurement, ProfilesRecord, TrainingMeasurement
 
 LATENCY_QUESTION = "How long does one forward pass take, by size of student and inference batch?"
 UTILIZATION_QUESTION = "How much of the device does training use?"
@@ -91,10 +92,10 @@ def utilization_figure(results: StudyResults) -> go.Figure:
         return note_figure(UTILIZATION_QUESTION, _NO_PROFILES)
     has_gpu = any(training.gpu_utilization_fraction is not None for training in trainings)
     panels: tuple[tuple[str, Callable[[TrainingMeasurement], float | None]], ...] = (
-        ("work done, of the measured peak (MFU)", lambda training: training.mfu_fraction),
-        ("GPU busy (NVML)", lambda training: training.gpu_utilization_fraction)
+        ("work done (MFU)", lambda training: training.mfu_fraction),
+        ("GPU busy", lambda training: training.gpu_utilization_fraction)
         if has_gpu
-        else ("CPU time used (no GPU here)", lambda training: training.cpu_utilization_fraction),
+        else ("CPU busy", lambda training: training.cpu_utilization_fraction),
     )
     drawn = make_subplots(
         rows=1, cols=2, horizontal_spacing=0.12, subplot_titles=[panel_title for panel_title, _ in panels]
@@ -107,7 +108,7 @@ def utilization_figure(results: StudyResults) -> go.Figure:
             drawn.add_trace(_training_trace(points, index, batch_size, is_first=column == 1), row=1, col=column)
         drawn.update_yaxes(
             title_text="share of the device (%)" if column == 1 else None, tickformat=".0%", rangemode="tozero",
-            row=1, col=column,
+            range=[0.0, 1.05] if column == 2 else None, row=1, col=column,
         )  # fmt: skip
         if all(read(training) is None for training in trainings):
             drawn.add_annotation(

@@ -1,20 +1,25 @@
-"""Pictures of the search: how the front grew, and which trial ran where and when."""
+"""Pictures of the search: how the front grew, how its students learned, and which trial ran where and when."""
+
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.axes import Scale, metric_scale
+from analysis.findings import ACCURACY
 from analysis.hypervolume import hypervolume_steps
 from analysis.results import StudyResults
 from analysis.students import hover_text, method, method_title, methods
-from analysis.theme import BLUE, INK, VERMILION, figure, method_colors, note_figure, template
+from analysis.theme import BLUE, INK, PAPER, figure, method_colors, note_figure, template
 from analysis.timeline import SearchClock, Span, closed_spans
-from analysis.wording import duration
+from analysis.wording import duration, value_text
 from trainables.records import TrialRecord, TrialState
 
 HYPERVOLUME_QUESTION = "Is the search still finding better students?"
+LEARNING_QUESTION = "How did the students learn, and which were stopped?"
 TIMELINE_QUESTION = "What ran where, and when?"
 
-_STATE_PATTERNS = {TrialState.PRUNED: "/", TrialState.FAILED: "x", TrialState.RUNNING: ".", TrialState.WAITING: "."}
+_STATE_PATTERNS = {TrialState.COMPLETE: "", TrialState.PRUNED: "/", TrialState.FAILED: "x", TrialState.RUNNING: "."}
 _STATE_TITLES = {TrialState.PRUNED: "stopped early", TrialState.FAILED: "failed", TrialState.RUNNING: "running"}
 
 
@@ -57,7 +62,7 @@ def timeline_figure(results: StudyResults) -> go.Figure:
     scale, unit = (60.0, "min") if total > 600 else (1.0, "s")
     drawn = figure(TIMELINE_QUESTION)
     for name in methods(ran):
-        for state in TrialState:
+        for state in _STATE_PATTERNS:
             chosen = [trial for trial in ran if method(trial) == name and trial.state is state]
             if chosen:
                 drawn.add_trace(_bars(results, chosen, spans, clock, scale))
@@ -96,13 +101,79 @@ def _bars(
         textangle=0,
         textfont={"size": 11, "color": "white" if state is TrialState.COMPLETE else INK},
         marker={
-            "color": color if state is TrialState.COMPLETE else "white",
-            "line": {"color": VERMILION if state is TrialState.FAILED else color, "width": 1},
-            "pattern": {"shape": _STATE_PATTERNS.get(state, ""), "fgcolor": color, "bgcolor": "white", "size": 6},
+            "color": color if state is TrialState.COMPLETE else PAPER,
+            "line": {"color": PAPER if state is TrialState.COMPLETE else color, "width": 1},
+            "pattern": {
+                "shape": _STATE_PATTERNS[state],
+                "fgcolor": color,
+                "bgcolor": PAPER,
+                "size": 9,
+                "solidity": 0.12,
+            },
         },
         hovertext=[
             f"{hover_text(trial, results.objectives)}<br>ran {duration(span.seconds)}" for trial, span in pieces
         ],
         hoverinfo="text",
         name=method_title(name) if title is None else f"{method_title(name)}, {title}",
+    )
+
+
+def learning_figure(results: StudyResults) -> go.Figure:
+    """Validation accuracy after each epoch; students that ran in full as lines, the others dotted up to a cross."""
+    curves = {trial.number: _curve(trial) for trial in results.trials}
+    values = [value for curve in curves.values() for _, value in curve]
+    if not values:
+        return note_figure(LEARNING_QUESTION, "No trial has finished an epoch yet.")
+    drawn = figure(LEARNING_QUESTION)
+    scale, names = metric_scale(ACCURACY, values), methods(results.trials)
+    for name in names:
+        for in_full in (True, False):
+            chosen = [
+                trial
+                for trial in results.trials
+                if method(trial) == name and (trial.state is TrialState.COMPLETE) is in_full and curves[trial.number]
+            ]
+            if chosen:
+                drawn.add_trace(_curves(chosen, scale, method_colors(names)[name], in_full=in_full))
+    longest = max(number for curve in curves.values() for number, _ in curve)
+    drawn.update_xaxes(title_text="epochs trained", dtick=1 if longest <= 15 else None)
+    drawn.update_yaxes(**scale.settings)
+    return drawn
+
+
+def _curve(trial: TrialRecord) -> list[tuple[float, float]]:
+    points = [(epoch.get("epoch"), epoch.get(ACCURACY.name)) for epoch in trial.epochs]
+    return [(number, value) for number, value in points if number is not None and value is not None]
+
+
+def _curves(trials: Sequence[TrialRecord], scale: Scale, color: str, *, in_full: bool) -> go.Scatter:
+    """All curves of one method as one trace, with gaps between them."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    texts: list[str] = []
+    is_end: list[bool] = []
+    for trial in trials:
+        curve = _curve(trial)
+        about = f"<b>trial {trial.number}</b>, {trial.state.value}"
+        xs += [*(number for number, _ in curve), None]
+        ys += [*scale.places([value for _, value in curve]), None]
+        texts += [*(f"{about}, epoch {number:g}<br>{value_text(ACCURACY, value)}" for number, value in curve), ""]
+        is_end += [*(index == len(curve) - 1 for index in range(len(curve))), False]
+    title = method_title(method(trials[0]))
+    return go.Scatter(
+        x=xs,
+        y=ys,
+        mode="lines+markers",
+        hovertext=texts,
+        hoverinfo="text",
+        opacity=0.7,
+        line={"color": color, "width": 1.6, "dash": "solid" if in_full else "dot"},
+        marker={
+            "color": color,
+            "size": 5 if in_full else [9 if end else 5 for end in is_end],
+            "symbol": "circle" if in_full else ["x" if end else "circle" for end in is_end],
+            "line": {"width": 0},
+        },
+        name=title if in_full else f"{title}, not trained in full",
     )

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from analysis.findings import ACCURACY, SizeComparison, accuracy, binomial_standard_error, compare_by_size, finished
+from analysis.axes import Scale, log_axis, metric_scale
+from analysis.findings import ACCURACY, accuracy, binomial_standard_error, compare_by_size, finished
 from analysis.results import StudyResults
 from analysis.students import (
     LABELS_METHOD,
@@ -17,7 +18,6 @@ from analysis.students import (
     model_key,
     sizes,
 )
-from analysis.axes import Scale, log_axis, metric_scale
 from analysis.theme import (
     DIVERGING,
     INK,
@@ -29,11 +29,10 @@ from analysis.theme import (
     note_figure,
 )
 from analysis.wording import value_text
-from trainables.records import TrialRecord, TrialState
+from trainables.records import TrialRecord
 
 SIZE_QUESTION = "Does the teacher help, and at which size of student?"
 TEMPERATURE_QUESTION = "Which temperature and which weight of the teacher (alpha) work?"
-LEARNING_QUESTION = "How did the students learn, and which were stopped?"
 _DODGE = 0.11
 
 
@@ -43,36 +42,31 @@ def size_figure(results: StudyResults) -> go.Figure:
     if not trials:
         return note_figure(SIZE_QUESTION, "No trial has run its full budget yet.")
     drawn = figure(SIZE_QUESTION)
-    named, compared = sizes(results), compare_by_size(results)
+    named = sizes(results)
+    teacher = None if results.teacher is None else results.teacher.validation_accuracy
+    scale = metric_scale(ACCURACY, [*map(accuracy, trials), teacher])
     names = methods(trials)
     for index, name in enumerate(names):
         offset = _DODGE * (2 * index - (len(names) - 1))
-        _add_method_by_size(drawn, results, name, offset, compared)
+        _add_method_by_size(drawn, results, name, offset, scale)
+    ends = [-0.5, len(named.labels) - 0.5]
+    if teacher is not None:
+        line = {"color": INK, "width": 1, "dash": "dot"}
+        level = [scale.place(teacher)] * 2
+        name = f"teacher, {value_text(ACCURACY, teacher)}"
+        drawn.add_trace(go.Scatter(x=ends, y=level, mode="lines", line=line, name=name, hoverinfo="skip"))
     drawn.update_xaxes(
         title_text=named.axis_title,
         tickvals=list(range(len(named.labels))),
         ticktext=list(named.labels.values()),
-        range=[-0.5, len(named.labels) - 0.5],
+        range=ends,
         showgrid=False,
     )
-    values = [accuracy(trial) for trial in trials]
-    if results.teacher is not None:
-        level = results.teacher.validation_accuracy
-        drawn.add_hline(
-            y=level,
-            line={"color": INK, "width": 1, "dash": "dot"},
-            annotation_text=f"teacher {100 * level:.2f} %",
-            annotation_position="top left",
-            annotation_font={"color": INK},
-        )
-        values.append(level)
-    drawn.update_yaxes(**metric_axis(ACCURACY, values))
+    drawn.update_yaxes(**scale.settings)
     return drawn
 
 
-def _add_method_by_size(
-    drawn: go.Figure, results: StudyResults, name: str, offset: float, compared: Sequence[SizeComparison]
-) -> None:
+def _add_method_by_size(drawn: go.Figure, results: StudyResults, name: str, offset: float, scale: Scale) -> None:
     all_names = methods(results.trials)
     color, symbol = method_colors(all_names)[name], method_symbols(all_names)[name]
     named = sizes(results)
@@ -80,7 +74,7 @@ def _add_method_by_size(
     drawn.add_trace(
         go.Scatter(
             x=[named.position(model_key(trial) or "") + offset for trial in trials],
-            y=[accuracy(trial) for trial in trials],
+            y=scale.places([accuracy(trial) for trial in trials]),
             mode="markers",
             marker={"color": color, "symbol": symbol, "size": 8},
             opacity=0.3,
@@ -90,7 +84,7 @@ def _add_method_by_size(
             showlegend=False,
         )
     )
-    best = [(each.model_key, each.best[name]) for each in compared if name in each.best]
+    best = [(each.model_key, each.best[name]) for each in compare_by_size(results) if name in each.best]
     num_images = results.num_validation_images
     errors = None
     if num_images is not None:
@@ -104,7 +98,7 @@ def _add_method_by_size(
     drawn.add_trace(
         go.Scatter(
             x=[named.position(key) + offset for key, _ in best],
-            y=[accuracy(trial) for _, trial in best],
+            y=scale.places([accuracy(trial) for _, trial in best]),
             mode="lines+markers",
             line={"color": color, "width": 2},
             marker={"color": color, "symbol": symbol, "size": 11, "line": {"color": "white", "width": 1}},
@@ -135,20 +129,20 @@ def temperature_figure(results: StudyResults) -> go.Figure:
     colors = [accuracy(trial) for trial in trials] if gains is None else gains
     for position, (key, label) in enumerate(named.labels.items()):
         chosen = [index for index, trial in enumerate(trials) if model_key(trial) == key]
-        _add_size(
-            drawn,
-            results,
-            [trials[i] for i in chosen],
-            [colors[i] for i in chosen],
-            position=position,
-            num_sizes=len(named.labels),
-        )
         if chosen:
+            _add_size(
+                drawn,
+                results,
+                [trials[i] for i in chosen],
+                [colors[i] for i in chosen],
+                position=position,
+                num_sizes=len(named.labels),
+            )
             drawn.add_trace(_size_legend(named, label, position))
     drawn.update_layout(coloraxis=_color_axis(gains), legend={"itemsizing": "trace", "tracegroupgap": 0})
     temperatures = [value for trial in trials if (value := loss_option(trial, "temperature")) is not None]
     drawn.update_xaxes(**log_axis("temperature (log scale)", temperatures))
-    drawn.update_yaxes(title_text="alpha, weight of the teacher (1 - alpha weighs the labels)", range=[-0.07, 1.07])
+    drawn.update_yaxes(title_text="alpha (weight of the teacher)", range=[-0.07, 1.07])
     return drawn
 
 
@@ -175,12 +169,12 @@ def _color_axis(gains: Sequence[float] | None) -> dict[str, object]:
         "colorscale": DIVERGING,
         "cmin": -widest,
         "cmax": widest,
-        "colorbar": bar | {"title": {"text": title}, "tickformat": "+.1f"},
+        "colorbar": bar | {"title": {"text": title}, "tickformat": ".2~f"},
     }
 
 
 def _diameter(position: int, num_sizes: int) -> float:
-    return 9.0 + 15.0 * position / max(1, num_sizes - 1)
+    return 7.0 + 9.0 * position / max(1, num_sizes - 1)
 
 
 def _add_size(
@@ -216,64 +210,3 @@ def _size_legend(named: Sizes, label: str, position: int) -> go.Scatter:
     marker = {"color": "#e9ebed", "size": _diameter(position, len(named.labels)), "line": {"color": MUTED, "width": 1}}
     name = f"{named.noun} {label}".strip()
     return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name, legendgroup=str(position))
-
-
-def learning_figure(results: StudyResults) -> go.Figure:
-    """Validation accuracy after each epoch; students that ran in full as lines, the others dotted up to a cross."""
-    names = methods(results.trials)
-    drawn = figure(LEARNING_QUESTION)
-    values: list[float] = []
-    for name in names:
-        for in_full in (True, False):
-            chosen = [
-                trial
-                for trial in results.trials
-                if method(trial) == name and (trial.state is TrialState.COMPLETE) is in_full and _curve(trial)
-            ]
-            if chosen:
-                drawn.add_trace(_curves(chosen, name, method_colors(names)[name], in_full=in_full))
-                values += [value for trial in chosen for _, value in _curve(trial)]
-    if not values:
-        return note_figure(LEARNING_QUESTION, "No trial has finished an epoch yet.")
-    drawn.update_xaxes(title_text="epochs trained", dtick=1 if max(_epochs(results)) <= 15 else None)
-    drawn.update_yaxes(**metric_axis(ACCURACY, values))
-    return drawn
-
-
-def _epochs(results: StudyResults) -> list[int]:
-    return [len(trial.epochs) for trial in results.trials]
-
-
-def _curve(trial: TrialRecord) -> list[tuple[float, float]]:
-    points = [(epoch.get("epoch"), epoch.get(ACCURACY.name)) for epoch in trial.epochs]
-    return [(number, value) for number, value in points if number is not None and value is not None]
-
-
-def _curves(trials: Sequence[TrialRecord], name: str, color: str, *, in_full: bool) -> go.Scatter:
-    xs: list[float | None] = []
-    ys: list[float | None] = []
-    texts: list[str] = []
-    ends: list[bool] = []
-    for trial in trials:
-        curve = _curve(trial)
-        xs += [*(number for number, _ in curve), None]
-        ys += [*(value for _, value in curve), None]
-        texts += [
-            f"<b>trial {trial.number}</b>, {trial.state.value}<br>{value_text(ACCURACY, v)}" for _, v in curve
-        ] + [""]
-        ends += [index == len(curve) - 1 for index in range(len(curve))] + [False]
-    return go.Scatter(
-        x=xs,
-        y=ys,
-        mode="lines+markers",
-        hovertext=texts,
-        hoverinfo="text",
-        opacity=0.75 if in_full else 0.6,
-        line={"color": color, "width": 1.6, "dash": "solid" if in_full else "dot"},
-        marker={
-            "color": color,
-            "size": [(6 if in_full else 9) if last else 4 for last in ends],
-            "symbol": ["x" if last and not in_full else "circle" for last in ends],
-        },
-        name=method_title(name) if in_full else f"{method_title(name)}, not trained in full",
-    )

@@ -22,7 +22,7 @@ h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhe
 h2 { font-size: 1.35rem; margin: 48px 0 12px; }
 h3 { font-size: 1.08rem; margin: 0 0 4px; }
 p { margin: 0 0 12px; max-width: 75ch; }
-.muted, figcaption, caption { color: var(--muted); }
+.muted, figcaption, .caption { color: var(--muted); }
 .summary { background: var(--paper); border: 1px solid var(--line); border-left: 4px solid var(--accent);
   border-radius: 6px; padding: 16px 20px 16px 36px; margin: 16px 0; }
 .summary li { margin: 6px 0; max-width: 75ch; }
@@ -30,17 +30,18 @@ figure, .table { background: var(--paper); border: 1px solid var(--line); border
 figure { padding: 16px 16px 12px; }
 figure .plot { margin: 0 -8px; }
 figcaption { font-size: .93rem; max-width: 85ch; }
-.table { overflow-x: auto; }
-.table:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.scroll { overflow-x: auto; }
+.scroll:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding: 12px 14px 6px; font-size: .93rem; }
-th, td { padding: 7px 14px; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
+.caption { margin: 0; padding: 12px 12px 6px; font-size: .93rem; }
+th, td { padding: 7px 12px; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
 td, tbody th { white-space: nowrap; }
 td.long { white-space: normal; min-width: 16em; overflow-wrap: anywhere; }
 thead th { font-weight: 600; border-top: 0; border-bottom: 2px solid var(--line); }
 tbody th { font-weight: 600; }
 a { color: var(--accent); }
-nav a { margin-right: 14px; white-space: nowrap; }
+nav { display: flex; flex-wrap: wrap; gap: 2px 16px; }
+@media (max-width: 600px), (hover: none) { .modebar-container { display: none; } }
 @media (max-width: 600px) { header { padding-top: 24px; } h1 { font-size: 1.5rem; } h2 { margin-top: 36px; }
   figure { padding: 12px 8px 10px; } th, td { padding: 6px 10px; } }
 @media print { body { background: #fff; } figure, .table { break-inside: avoid; } nav { display: none; } }
@@ -94,8 +95,10 @@ def table_html(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     rows = "".join(f"<tr>{_row_html(row)}</tr>" for row in table.rows)
     return (
-        f'<div class="table" role="region" aria-label="{escape(table.caption)}" tabindex="0"><table>'
-        f"<caption>{escape(table.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="table"><p class="caption">{escape(table.caption)}</p>'
+        f'<div class="scroll" role="region" aria-label="{escape(table.caption)}" tabindex="0">'
+        f'<table aria-label="{escape(table.caption)}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div></div>"
     )
 
 
@@ -105,9 +108,12 @@ def _row_html(row: Sequence[str]) -> str:
 
 
 def figure_html(report_figure: ReportFigure) -> str:
-    """A figure under its question as a heading that wraps, which a title inside the picture would not."""
+    """A figure under its question as a heading, which wraps where a title in the picture would not.
+
+    Dragging scrolls the page, as a finger expects; the buttons over the figure zoom.
+    """
     drawn = go.Figure(report_figure.figure)
-    drawn.update_layout(title_text=None, margin={"t": max(16, (drawn.layout.margin.t or 100) - 40)})
+    drawn.update_layout(title_text=None, dragmode=False, margin={"t": max(16, (drawn.layout.margin.t or 100) - 40)})
     plot = plotly.io.to_html(
         drawn, full_html=False, include_plotlyjs=False, config=_PLOT_CONFIG, div_id=f"figure-{report_figure.name}"
     )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from analysis.findings import ACCURACY, PARAMETERS, accuracy, cheapest_by_level, compare_by_size, num_by_state
 from analysis.pareto import cost_metric
 from analysis.results import StudyResults
-from analysis.students import LABELS_METHOD, method, method_title, methods, model_key, sizes, title
+from analysis.students import LABELS_METHOD, Sizes, method, method_title, model_key, sizes, title
 from analysis.wording import parameter_text, points, significant, value_text
+from trainables.metrics import Direction
 from trainables.records import TrialRecord
 
 UNKNOWN = "-"
@@ -25,7 +26,7 @@ class Table:
 def front_table(results: StudyResults) -> Table:
     """The students on the front, from the best to the worst cost, with their parameters."""
     named, front = sizes(results), results.front
-    parameters = list(dict.fromkeys(name for trial in front for name in trial.parameters))
+    parameters = [name for name in _parameter_names(front) if not _repeats_identity(front, name, named)]
     shown = [*results.objectives, *([PARAMETERS] if PARAMETERS not in results.objectives else [])]
     rows = []
     for trial in front:
@@ -40,6 +41,17 @@ def front_table(results: StudyResults) -> Table:
     against = ["against the teacher"] if results.teacher is not None else []
     columns = ("trial", named.axis_title, "method", *(each.label for each in shown), *against, *parameters)
     return Table("Students that no other student beats in all objectives", columns, tuple(rows))
+
+
+def _parameter_names(trials: Sequence[TrialRecord]) -> list[str]:
+    return list(dict.fromkeys(name for trial in trials for name in trial.parameters))
+
+
+def _repeats_identity(trials: Sequence[TrialRecord], name: str, named: Sizes) -> bool:
+    """Whether a parameter only says again what the columns of size and method say."""
+    texts = [parameter_text(trial.parameters.get(name)) for trial in trials]
+    labels = [named.labels[model_key(trial) or ""] for trial in trials]
+    return texts in (labels, [method(trial) for trial in trials])
 
 
 def size_table(results: StudyResults) -> Table:
@@ -79,8 +91,10 @@ def _verdict(gain: float | None, limit: float | None) -> str:
 
 
 def level_table(results: StudyResults) -> Table:
-    """The cheapest student at each round accuracy that was reached."""
+    """The cheapest student at each round accuracy that was reached; by its parameters where no objective is a cost."""
     cost, named = cost_metric(results.objectives), sizes(results)
+    if cost.direction is Direction.MAXIMIZE:
+        cost = PARAMETERS
     theirs = results.teacher_metrics.get(cost.name)
     rows = []
     for level in cheapest_by_level(results, cost):
@@ -96,7 +110,7 @@ def level_table(results: StudyResults) -> Table:
             )
         )
     columns = ("accuracy of at least", "cheapest student", "its accuracy", cost.label, "of the teacher's")
-    return Table(f"The lowest {cost.label} for an accuracy", columns, tuple(rows))
+    return Table(f"The student with the lowest {cost.label} for an accuracy", columns, tuple(rows))
 
 
 def state_table(results: StudyResults) -> Table:
@@ -129,8 +143,3 @@ def _merged(texts: dict[tuple[str, str], str]) -> tuple[tuple[str, ...], ...]:
     for (name, where), text in texts.items():
         rows.setdefault((name, text), []).append(where)
     return tuple((name, ", ".join(wheres), text) for (name, text), wheres in sorted(rows.items()))
-
-
-def method_counts(trials: Sequence[TrialRecord]) -> str:
-    """How many of `trials` each method has: "12 labels only, 18 distilled (kd)"."""
-    return ", ".join(f"{sum(method(t) == name for t in trials)} {method_title(name)}" for name in methods(trials))

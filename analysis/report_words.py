@@ -18,8 +18,9 @@ from analysis.results import StudyResults
 from analysis.students import Sizes, sizes, title
 from analysis.timeline import SearchClock, closed_spans
 from analysis.wording import count, duration, listed, points, significant, value_text
+from trainables.measurements import ArchitectureProfile, DeviceFacts
 from trainables.metrics import Direction
-from trainables.records import ArchitectureProfile, DeviceFacts, TrialRecord, TrialState
+from trainables.records import TrialRecord, TrialState
 
 WITHIN_TEACHER = 0.005
 _STATE_WORDS = {
@@ -110,18 +111,18 @@ def _teacher_words(results: StudyResults) -> list[str]:
     chosen = smallest_within(results, WITHIN_TEACHER)
     if chosen is None:
         nearest = max(finished(results), key=accuracy)
-        gap = points(accuracy(nearest) - teacher.validation_accuracy)
+        gap = 100 * (teacher.validation_accuracy - accuracy(nearest))
         text = f"{reaches}. No student comes within {100 * WITHIN_TEACHER:g} points of it yet; the nearest is "
-        return [f"{text}{title(nearest, named)}, {gap} from it."]
+        return [f"{text}{title(nearest, named)}, {gap:.2f} points below."]
     fewer = teacher.num_parameters / (chosen.metrics[PARAMETERS.name] or 1.0)
     text = (
         f"{reaches}. The smallest student within {100 * WITHIN_TEACHER:g} points of it is {title(chosen, named)}: "
-        f"{value_text(ACCURACY, accuracy(chosen))} with {significant(fewer)} times fewer parameters"
+        f"{value_text(ACCURACY, accuracy(chosen))} with 1/{significant(fewer)} of its parameters"
     )
     cost = cost_metric(results.objectives)
     theirs, its = results.teacher_metrics.get(cost.name), chosen.metrics.get(cost.name)
     if cost.direction is Direction.MINIMIZE and cost != PARAMETERS and theirs and its:
-        text += f" and {significant(theirs / its)} times less {cost.label}"
+        text += f" and 1/{significant(theirs / its)} of its {cost.label}"
     return [f"{text}."]
 
 
@@ -141,11 +142,15 @@ def _distillation_words(results: StudyResults) -> list[str]:
     if ahead:
         sentences.append(f"Distillation is clearly ahead of labels only at {listed(ahead)}.")
     if behind:
-        sentences.append(f"It is clearly behind at {listed(behind)}.")
+        sentences.append(f"{'It' if ahead else 'Distillation'} is clearly behind labels only at {listed(behind)}.")
     rest = len(compared) - len(ahead) - len(behind)
-    if rest:
-        subject = "At all" if rest == len(compared) else "At the other"
-        sentences.append(f"{subject} {count(rest, 'size')} the difference is within the noise.")
+    if rest == len(compared):
+        sentences.append(
+            "The best distilled and the best labels-only student differ by no more than the noise at "
+            f"{'the one size that has' if rest == 1 else f'all {rest} sizes that have'} both."
+        )
+    elif rest:
+        sentences.append(f"At the other {count(rest, 'size')} the difference is within the noise.")
     return [" ".join(sentences)]
 
 

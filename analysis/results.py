@@ -11,12 +11,14 @@ import pandas as pd
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.pareto import front
 from analysis.timeline import Span, closed_spans
 from trainables.config import DatasetConfig, Frozen
+from trainables.measurements import ProfilesRecord
 from trainables.metrics import METRICS, Metric, latency_batch_size, metric
-from trainables.records import ProfilesRecord, StudyPaths, StudyRecord, TeacherRecord, TrialRecord
+from trainables.records import StudyPaths, StudyRecord, TeacherRecord, TrialRecord
 
 RecordT = TypeVar("RecordT", bound=Frozen)
 
@@ -99,7 +101,7 @@ def _read_trials(paths: StudyPaths, record: StudyRecord) -> tuple[TrialRecord, .
         trials = study.get_trials(deepcopy=False)
     except KeyError as error:
         raise ValueError(f'{where} holds no study named "{record.name}", as {paths.study_json} says') from error
-    except (optuna.exceptions.OptunaError, ImportError, OSError) as error:
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, OSError) as error:
         raise ValueError(f"{where}: the trials cannot be read ({error})") from error
     return tuple(TrialRecord.from_optuna(trial) for trial in trials)
 

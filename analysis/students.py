@@ -41,8 +41,10 @@ def methods(trials: Sequence[TrialRecord]) -> list[str]:
 
 
 def method_title(name: str) -> str:
-    """A method as a legend shows it."""
-    return "labels only" if name == LABELS_METHOD else name if name == UNKNOWN_METHOD else f"distilled ({name})"
+    """A method as a legend shows it: "labels only", or "kd (distilled)"."""
+    if name == LABELS_METHOD:
+        return "labels only"
+    return name if name == UNKNOWN_METHOD else f"{name} (distilled)"
 
 
 def model_key(trial: TrialRecord) -> str | None:
@@ -82,10 +84,11 @@ def sizes(results: StudyResults) -> Sizes:
 
 
 def title(trial: TrialRecord, named: Sizes) -> str:
-    """The student in a few words: "trial 12 (width 8, labels only)"."""
+    """The student in a few words: "trial 12 (width 8, kd)"."""
     key = model_key(trial)
     about = [named.name(key)] if key is not None else []
-    return f"trial {trial.number} ({', '.join([*about, method_title(method(trial))])})"
+    taught = method_title(method(trial)) if method(trial) == LABELS_METHOD else method(trial)
+    return f"trial {trial.number} ({', '.join([*about, taught])})"
 
 
 def hover_text(trial: TrialRecord, metrics: Sequence[Metric]) -> str:

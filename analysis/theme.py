@@ -30,8 +30,14 @@ def template() -> go.layout.Template:
         layout={
             "font": {"family": FONT, "size": 13, "color": INK},
             "title": {
-                "font": {"size": 18}, "x": 0.0, "xref": "container", "xanchor": "left",
-                "y": 1.0, "yref": "container", "yanchor": "top", "pad": {"l": 16, "t": 16},
+                "font": {"size": 18},
+                "x": 0.0,
+                "xref": "container",
+                "xanchor": "left",
+                "y": 1.0,
+                "yref": "container",
+                "yanchor": "top",
+                "pad": {"l": 16, "t": 16},
             },
             "paper_bgcolor": PAPER,
             "plot_bgcolor": PAPER,

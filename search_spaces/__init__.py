@@ -1,13 +1,10 @@
 """What may vary in a study. One file a space and one line here; users name their own as "package.module:object"."""
 
-from collections.abc import Callable
 from typing import cast
-
-from pydantic import ValidationError
 
 from search_spaces.space import SearchSpace
 from trainables.config import NamedConfig
-from trainables.registry import option_error, resolve
+from trainables.registry import construct
 
 SPACES = {
     "cnn_distillation": "search_spaces.cnn_distillation:CnnDistillation",
@@ -21,11 +18,7 @@ def build(config: NamedConfig) -> SearchSpace:
         ValueError: no such space, an option it does not take, a value that is not allowed, or a space without an
             architecture; the message names it.
     """
-    builder = cast("Callable[..., SearchSpace]", resolve("space", SPACES, config.name))
-    try:
-        space = builder(**config.options)
-    except (ValidationError, TypeError) as error:
-        raise option_error("space", config.name, config.options, error) from error
+    space = cast("SearchSpace", construct("space", SPACES, config))
     if not space.architectures():
         raise ValueError(f'space "{config.name}" has no architecture: nothing to search')
     return space

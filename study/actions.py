@@ -25,7 +25,7 @@ def run(
         ValueError: wrong use; nothing has been started and nothing overwritten.
         StudyInterruptedError: asked to end; `resume` goes on.
     """
-    stores.make_directory(directory)
+    stores.check_vacant(directory)
     _make_importable(import_folder)
     space, data = prepare(config)
     with connect(config.resources, address, import_folder) as dashboard:

@@ -8,7 +8,8 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from trainables.config import DatasetConfig, Frozen, NamedConfig, TeacherConfig
 from trainables.hardware.settings import ProfileSettings
@@ -135,7 +136,7 @@ def parse_config(data: Mapping[str, Any], source: str) -> StudyConfig:
     try:
         return StudyConfig.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"{source}: " + "; ".join(_explain(detail) for detail in error.errors())) from error
+        raise ValueError(f"{source}: " + "; ".join(_explain(detail, data) for detail in error.errors())) from error
 
 
 def _read_text(preset_or_path: str) -> tuple[str, str]:
@@ -168,12 +169,24 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     data[last] = value
 
 
-def _explain(detail: Any) -> str:
-    field = ".".join(str(part) for part in detail["loc"]) or "configuration"
-    message = str(detail["msg"]).removeprefix("Value error, ")
+def _explain(detail: ErrorDetails, data: Mapping[str, Any]) -> str:
+    path = [str(part) for part in detail["loc"]]
+    field = ".".join(path) or "configuration"
     if detail["type"] == "extra_forbidden":
-        return f"{field}: there is no such field"
+        return f"{field}: there is no such field; allowed are {', '.join(_fields_at(path[:-1]))}"
     if detail["type"] == "missing":
         return f"{field}: is required"
-    given = "" if isinstance(detail["input"], dict) else f" = {detail['input']!r}"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = "" if detail["input"] is data or isinstance(detail["input"], dict) else f" = {detail['input']!r}"
     return f"{field}{given}: {message[0].lower() + message[1:]}"
+
+
+def _fields_at(path: Sequence[str]) -> list[str]:
+    """The fields of the table at `path`."""
+    model: type[BaseModel] = StudyConfig
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

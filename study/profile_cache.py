@@ -11,7 +11,7 @@ from typing import final
 from study.files import write_record
 from trainables.config import ModelConfig
 from trainables.hardware.settings import ProfileSettings
-from trainables.records import ArchitectureProfile, DeviceFacts
+from trainables.measurements import ArchitectureProfile, DeviceFacts
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,10 @@ from study.search.slots import Slots
 from study.store import StudyStore
 from trainables.config import StudentConfig, TrialAssignment
 from trainables.data.image_arrays import TrainingData
+from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord
 from trainables.metrics import Source, metric
 from trainables.profile import describe_device, profile_architectures
-from trainables.records import ArchitectureProfile, DeviceFacts, ProfilesRecord, StudyPaths, TeacherRecord, TrialState
+from trainables.records import StudyPaths, TeacherRecord, TrialState
 from trainables.student import StudentTrial
 from trainables.teacher import load_teacher, train_teacher_task
 

@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from study.config import StudyConfig, library_versions, parse_config
 from study.files import write_record
 from trainables.metrics import metric
-from trainables.records import OBJECTIVES_ATTRIBUTE, StudyPaths, StudyRecord, TrialRecord, TrialState
+from trainables.records import OBJECTIVES_ATTRIBUTE, ORIGIN_ATTRIBUTE, StudyPaths, StudyRecord, TrialRecord, TrialState
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,12 @@ def create(
         ValueError: the directory cannot be written to, or holds a study or other files.
     """
     paths = StudyPaths(directory.absolute())
-    make_directory(directory)
+    check_vacant(directory)
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        paths.journal.unlink(missing_ok=True)
+    except OSError as error:
+        raise ValueError(f"{paths.root}: cannot be written to: {error.strerror}") from error
     with _lock(paths):
         record = StudyRecord(
             name=_study_name(paths, config),
@@ -77,7 +82,7 @@ def create(
         )
         study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(config.objectives))
         for baseline in baselines:
-            study.enqueue_trial(dict(baseline))
+            study.enqueue_trial(dict(baseline), user_attrs={ORIGIN_ATTRIBUTE: "baseline"})
         write_record(paths.study_json, record)  # last: where it stands, the study is complete
         yield StudyStore(paths, config, record, storage, study)
 
@@ -145,27 +150,22 @@ def mend_journal(journal: Path) -> int:
     return len(content) - whole
 
 
-def make_directory(directory: Path) -> None:
-    """Make the directory of a new study, or see that it is empty and can be written to.
+def check_vacant(directory: Path) -> None:
+    """See that a new study may go to `directory`, without making anything.
 
     Raises:
-        ValueError: it holds a study or other files, or cannot be written to.
+        ValueError: it holds a study or other files, or cannot be made or written to.
     """
     root = directory.absolute()
     paths = StudyPaths(root)
     if paths.study_json.exists():
         raise ValueError(f'{root} holds a study: go on with it by "kd-study resume {root}", or choose another --dir')
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        strangers = [entry.name for entry in root.iterdir() if not _is_remnant(entry, paths)]
-        if strangers:
-            raise ValueError(f"{root} is not empty (it holds {min(strangers)}): a study needs a directory of its own")
-        paths.journal.unlink(missing_ok=True)
-        probe = root / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(f"{root}: cannot be written to: {error.strerror}") from error
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(f"{root}: cannot be written to: {existing} is no directory that this user may write to")
+    strangers = [entry.name for entry in root.iterdir() if not _is_remnant(entry, paths)] if root.exists() else []
+    if strangers:
+        raise ValueError(f"{root} is not empty (it holds {min(strangers)}): a study needs a directory of its own")
 
 
 def _is_remnant(entry: Path, paths: StudyPaths) -> bool:

@@ -114,7 +114,7 @@ def loaded_after_importing(modules: list[str], watched: list[str]) -> list[str]:
     program = "import sys, importlib\nfor name in sys.argv[1].split(): importlib.import_module(name)\n"
     program += "print(*sorted(set(sys.argv[2].split()) & sys.modules.keys()))"
     command = [sys.executable, "-c", program, " ".join(modules), " ".join(watched)]
-    return subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
 @pytest.mark.parametrize("layer", ["analysis", "search_spaces"])

@@ -1,6 +1,7 @@
 """Weights and training states on disk: written whole or not at all, read without executing anything."""
 
 import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, obje
     """
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: not a readable training state ({error})") from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path}: not a readable training state ({type(error).__name__})") from error
     if not isinstance(state, dict):
         raise ValueError(f"{path}: holds a {type(state).__name__}, not a training state")
     return state

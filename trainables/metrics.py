@@ -83,7 +83,7 @@ def metric(name: str) -> Metric:
         allowed = ", ".join([*METRICS, "latency_p50_ms_batch<N>", "latency_p90_ms_batch<N>", "latency_p99_ms_batch<N>"])
         raise ValueError(f'unknown metric "{name}": allowed are {allowed}')
     percentile, batch_size = match.groups()
-    return Metric(name, f"{percentile} latency, batch {batch_size}", "ms", Direction.MINIMIZE, Source.ISOLATED)
+    return Metric(name, f"{percentile} latency at batch {batch_size}", "ms", Direction.MINIMIZE, Source.ISOLATED)
 
 
 def is_metric(name: str) -> bool:

@@ -16,9 +16,9 @@ from trainables.hardware.device import device_facts, precision_for, select_devic
 from trainables.hardware.latency import make_reference, measure_latency
 from trainables.hardware.settings import ProfileSettings
 from trainables.hardware.training_speed import measure_idle_watts, measure_training
+from trainables.measurements import ArchitectureProfile, DeviceFacts, TrainingMeasurement
 from trainables.models import num_parameters
 from trainables.randomness import generator
-from trainables.records import ArchitectureProfile, DeviceFacts, TrainingMeasurement
 from trainables.teacher_outputs import Split, StoredOutputs
 from trainables.training import DeviceData, DistillationRun, initial_model, student_run
 
@@ -60,8 +60,8 @@ class DeviceProfiler:
         self, models: Sequence[ModelConfig], training_batch_sizes: Sequence[int]
     ) -> Iterator[ArchitectureProfile]:
         """Measure one architecture after the other."""
+        idle_watts = measure_idle_watts(self._telemetry)  # first: the board must not be warm from other work
         facts = self.facts()
-        idle_watts = measure_idle_watts(self._telemetry)
         reference = make_reference(self._device, precision=self._precision, settings=self._settings)
         for model in models:
             started = time.perf_counter()

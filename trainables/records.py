@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from trainables.config import Frozen, ModelConfig, StudentConfig
-from trainables.metrics import latency_name
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -127,93 +126,6 @@ class TeacherRecord(Frozen):
     epochs: int
     train_seconds: float
     fingerprint: str
-
-
-class DeviceFacts(Frozen):
-    """On what a measurement was made."""
-
-    kind: str = Field(description='"cpu" or "cuda"')
-    name: str
-    num_threads: int
-    precision: str = Field(description='"float32" or "bfloat16"')
-    peak_flops_per_s: float | None = Field(description="measured with a large matrix product in the same precision")
-    versions: dict[str, str] = Field(description="torch, python, and on CUDA the driver and cuDNN")
-
-
-class LatencyMeasurement(Frozen):
-    """Time of one forward pass at one inference batch size, alone on the device; see facts in the report."""
-
-    batch_size: int
-    num_runs: int
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    p50_low_ms: float = Field(description="95 % interval of the median, by order statistics")
-    p50_high_ms: float
-    p90_bound_ms: float | None = Field(
-        description="99 % confidence upper bound (MLPerf early stopping); None: too few runs"
-    )
-    p99_bound_ms: float | None
-    relative_iqr_fraction: float = Field(description="interquartile range over median")
-    reference_drift_fraction: float = Field(description="relative change of a fixed reference network around the runs")
-    num_attempts: int
-    is_stable: bool
-
-
-class TrainingMeasurement(Frozen):
-    """Training speed at one batch size, alone on the device, on the device's share that a trial gets."""
-
-    batch_size: int
-    images_per_s: float
-    relative_iqr_fraction: float
-    is_stable: bool
-    flops_per_image: float = Field(description="forward and backward; 1 multiply-accumulate = 2 FLOP")
-    mfu_fraction: float | None
-    cpu_utilization_fraction: float | None
-    gpu_utilization_fraction: float | None
-    peak_memory_mib: float | None
-    energy_joules_per_image: float | None
-
-
-class ArchitectureProfile(Frozen):
-    """All that is known about an architecture before it is trained."""
-
-    model: ModelConfig
-    num_parameters: int
-    forward_flops_per_image: float
-    latencies: tuple[LatencyMeasurement, ...]
-    trainings: tuple[TrainingMeasurement, ...]
-    device: DeviceFacts
-    measured_at: datetime
-    seconds: float
-
-    def metrics(self, batch_size: int) -> dict[str, float | None]:
-        """The isolated metrics of a student of this architecture that is trained at `batch_size`."""
-        values: dict[str, float | None] = {
-            "num_parameters": float(self.num_parameters),
-            "forward_flops_per_image": self.forward_flops_per_image,
-        }
-        for latency in self.latencies:
-            values[latency_name(50, latency.batch_size)] = latency.p50_ms
-            values[latency_name(90, latency.batch_size)] = latency.p90_ms
-            values[latency_name(99, latency.batch_size)] = latency.p99_ms
-        for training in self.trainings:
-            if training.batch_size == batch_size:
-                values["train_images_per_s"] = training.images_per_s
-                values["train_mfu_fraction"] = training.mfu_fraction
-                values["gpu_utilization_fraction"] = training.gpu_utilization_fraction
-                values["cpu_utilization_fraction"] = training.cpu_utilization_fraction
-                values["peak_memory_mib"] = training.peak_memory_mib
-                values["energy_joules_per_image"] = training.energy_joules_per_image
-        return values
-
-
-class ProfilesRecord(Frozen):
-    """Profiles of the teacher and of every architecture of the space, by `ModelConfig.key`."""
-
-    fingerprint: str
-    teacher: ArchitectureProfile
-    students: dict[str, ArchitectureProfile]
 
 
 class TrialState(StrEnum):

@@ -1,9 +1,13 @@
 """Names to objects: the built-in entries of a registry and a user's own "package.module:object" alike."""
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Collection, Mapping
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from trainables.config import NamedConfig
 
 
 def resolve(kind: str, registry: Mapping[str, str], name: str) -> object:
@@ -33,17 +37,50 @@ def resolve(kind: str, registry: Mapping[str, str], name: str) -> object:
         raise ValueError(f'{kind} "{name}": module "{module_name}" has no "{attribute}"') from error
 
 
-def option_error(kind: str, name: str, options: Mapping[str, object], error: ValidationError | TypeError) -> ValueError:
-    """The one-line error for options that a builder refused: which option, what was given, what is allowed."""
-    if isinstance(error, TypeError):
-        return ValueError(f'{kind} "{name}" with options {dict(options)}: {error}')
-    parts = []
-    for detail in error.errors():
-        option = ".".join(str(part) for part in detail["loc"])
-        given = options.get(str(detail["loc"][0])) if detail["loc"] else None
-        text = "is required" if detail["type"].startswith("missing") else detail["msg"].lower()
-        if detail["type"] == "unexpected_keyword_argument":
-            text = "is not an option of it"
-        shown = "" if given is None else f" = {given!r}"
-        parts.append(f"option {option}{shown}: {text}")
-    return ValueError(f'{kind} "{name}": ' + "; ".join(parts))
+def construct(kind: str, registry: Mapping[str, str], config: NamedConfig, *context: object, **given: object) -> object:
+    """Call the builder that `config` names with its options.
+
+    Args:
+        kind: what the registry holds, for the error message.
+        registry: built-in names, each with its "package.module:object".
+        config: name and options.
+        context: what every builder of this kind takes first, by position.
+        given: what every builder of this kind takes by keyword beside its options.
+
+    Raises:
+        ValueError: no such entry, or an option is unknown, missing or not allowed; one line says which and what is.
+    """
+    builder = resolve(kind, registry, config.name)
+    if not callable(builder):
+        raise ValueError(f'{kind} "{config.name}" is a {type(builder).__name__}: it must be a function or a class')
+    _check_option_names(kind, config, builder, num_taken=len(context), taken=given.keys())
+    try:
+        return builder(*context, **given, **config.options)
+    except ValidationError as error:
+        problems = "; ".join(_option_problem(detail, config.options) for detail in error.errors())
+        raise ValueError(f'{kind} "{config.name}": {problems}') from error
+
+
+def _check_option_names(
+    kind: str, config: NamedConfig, builder: Callable[..., object], *, num_taken: int, taken: Collection[str]
+) -> None:
+    parameters = list(inspect.signature(builder).parameters.values())
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    options = [parameter for parameter in parameters[num_taken:] if parameter.name not in taken]
+    names = [parameter.name for parameter in options]
+    for name, value in config.options.items():
+        if name not in names:
+            allowed = ", ".join(names) or "none"
+            raise ValueError(f'{kind} "{config.name}": there is no option {name} = {value!r}; allowed are {allowed}')
+    for parameter in options:
+        if parameter.default is parameter.empty and parameter.name not in config.options:
+            raise ValueError(f'{kind} "{config.name}": option {parameter.name} is required')
+
+
+def _option_problem(detail: ErrorDetails, options: Mapping[str, object]) -> str:
+    path = [str(part) for part in detail["loc"]]
+    message = detail["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    given = f" = {options[path[0]]!r}" if path and path[0] in options else ""
+    return f"option {'.'.join(path)}{given}: {message}" if path else message

@@ -82,7 +82,7 @@ class Proposer:
         """The next trial to train; None when the study has as many as it should, or the space holds no more."""
         while self._unfinished:
             number = self._unfinished.popleft()
-            student = self._records[number].student or self._suggest(Trial(self._store.study, self._trial_id(number)))
+            student = self._records[number].student or self._configure_again(number)
             if not self._settle_duplicate(number):
                 return self._proposal(number, student)
         for _ in range(MAX_DUPLICATES_IN_A_ROW):
@@ -103,7 +103,7 @@ class Proposer:
         epoch = metrics["epoch"]
         if epoch is None:
             raise ValueError(f"trial {number}: a result without its epoch")
-        self._write(number, {epoch_attribute(int(epoch)): dict(metrics)})
+        self._write(number, {epoch_attribute(int(epoch)): _finite(metrics)})
 
     def complete(self, number: int, metrics: Mapping[str, float | None], facts: Mapping[str, str]) -> None:
         """The trial ran its full budget; without a finite value for each objective it failed all the same."""
@@ -128,17 +128,22 @@ class Proposer:
     def _ask(self) -> tuple[int, StudentConfig]:
         waiting = [n for n, record in self._records.items() if record.state is TrialState.WAITING]
         number = min(waiting, default=len(self._records))
-        self._store.study.sampler = self._sampler(number, enqueued=bool(waiting))
+        self._store.study.sampler = self._sampler(number, is_enqueued=bool(waiting))
         trial = self._store.study.ask()
         if trial.number != number:
             raise RuntimeError(
                 f"the storage gave trial {trial.number} where {number} was due: does another process ask?"
             )
-        self._refresh(number)
-        return number, self._suggest(trial, origin="baseline" if waiting else "search")
+        return number, self._suggest(trial)
 
-    def _sampler(self, number: int, *, enqueued: bool) -> optuna.samplers.BaseSampler:
-        fixed = {} if enqueued or not self._space.methods else {"method": self._due_method()}
+    def _configure_again(self, number: int) -> StudentConfig:
+        """A driver died after it asked for the trial and before it stored the student: the same is asked again."""
+        is_enqueued = self._records[number].origin is not None
+        self._store.study.sampler = self._sampler(number, is_enqueued=is_enqueued)
+        return self._suggest(Trial(self._store.study, self._trial_id(number)))
+
+    def _sampler(self, number: int, *, is_enqueued: bool) -> optuna.samplers.BaseSampler:
+        fixed = {} if is_enqueued or not self._space.methods else {"method": self._due_method()}
         return make_sampler(self._config, derive_seed(self._store.config.seed, "ask", number), fixed)
 
     def _due_method(self) -> str:
@@ -146,7 +151,7 @@ class Proposer:
         asked = Counter(
             str(record.parameters.get("method"))
             for record in self.records()
-            if record.duplicate_of is None and record.state is not TrialState.WAITING
+            if record.duplicate_of is None and record.student is not None
         )
         shares = self._config.trials_per_method or {}
 
@@ -156,7 +161,7 @@ class Proposer:
 
         return min(self._space.methods, key=progress)
 
-    def _suggest(self, trial: Trial, origin: str | None = None) -> StudentConfig:
+    def _suggest(self, trial: Trial) -> StudentConfig:
         student = self._space.suggest(trial)
         training = student.training.model_copy(update={"seed": self._store.config.seed})
         student = student.model_copy(update={"training": training})
@@ -165,7 +170,7 @@ class Proposer:
         original = self._original_of(number, student)
         self._write(
             number,
-            {ORIGIN_ATTRIBUTE: origin or self._records[number].origin or "search"}
+            {ORIGIN_ATTRIBUTE: self._records[number].origin or "search"}
             | ({} if original is None else {DUPLICATE_ATTRIBUTE: original})
             | {STUDENT_ATTRIBUTE: student.model_dump(mode="json")},  # last: with it the trial is configured
         )
@@ -205,7 +210,7 @@ class Proposer:
         spans = list(self._records[number].spans)  # an earlier one without its end was cut off: its end is unknown
         if spans:
             spans[-1] = (spans[-1][0], time.time())
-        attributes: dict[str, object] = {METRICS_ATTRIBUTE: dict(metrics), FACTS_ATTRIBUTE: dict(facts)}
+        attributes: dict[str, object] = {METRICS_ATTRIBUTE: _finite(metrics), FACTS_ATTRIBUTE: dict(facts)}
         if spans:
             attributes[SPANS_ATTRIBUTE] = spans
         if reason is not None:
@@ -231,3 +236,8 @@ class Proposer:
 
     def _trial_id(self, number: int) -> int:
         return self._store.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+
+def _finite(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """What is not a finite number is unknown: JSON has no word for it, and no table should."""
+    return {name: value if value is None or math.isfinite(value) else None for name, value in metrics.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import exp, log2
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -13,7 +13,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from tests.analysis.profiles import num_parameters, profile, training
 from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
+from trainables.measurements import ProfilesRecord
 from trainables.records import (
     DUPLICATE_ATTRIBUTE,
     FACTS_ATTRIBUTE,
@@ -24,14 +26,9 @@ from trainables.records import (
     SLOT_ATTRIBUTE,
     SPANS_ATTRIBUTE,
     STUDENT_ATTRIBUTE,
-    ArchitectureProfile,
-    DeviceFacts,
-    LatencyMeasurement,
-    ProfilesRecord,
     StudyPaths,
     StudyRecord,
     TeacherRecord,
-    TrainingMeasurement,
     epoch_attribute,
 )
 
@@ -43,7 +40,7 @@ TEACHER_ACCURACY = 0.993
 
 _DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
     "width": CategoricalDistribution(WIDTHS),
-    "method": CategoricalDistribution(("labels", "kd")),
+    "method": CategoricalDistribution(("labels", "kd", "attention")),
     "temperature": FloatDistribution(1.0, 16.0, log=True),
     "alpha": FloatDistribution(0.0, 1.0),
     "learning_rate": FloatDistribution(5e-4, 2e-2, log=True),
@@ -128,7 +125,7 @@ def study_config(name: str = "demo", objectives: Sequence[str] = OBJECTIVES) -> 
         "storage": None,
         "dataset": {"name": "mnist", "num_validation_images": NUM_VALIDATION_IMAGES},
         "space": {"name": "mnist_cnn", "options": {}},
-        "search": {"num_trials": 30},
+        "search": {"num_trials": 32},
     }
 
 
@@ -137,7 +134,7 @@ def store_trials(
 ) -> None:
     """Create the Optuna study `name` in `storage` and add the trials to it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = [
+    directions: list[Literal["minimize", "maximize"]] = [
         "maximize" if each in {"validation_accuracy", "train_images_per_s"} else "minimize" for each in objectives
     ]
     study = optuna.create_study(storage=storage, study_name=name, directions=directions)
@@ -149,7 +146,7 @@ def store_trials(
 def _frozen(made: MadeTrial, objectives: Sequence[str]) -> optuna.trial.FrozenTrial:
     parameters = made.parameters
     metrics = _metrics(made)
-    values = [metrics[each] for each in objectives] if made.state == "complete" else None
+    values = [metrics[each] or 0.0 for each in objectives] if made.state == "complete" else None
     attributes: dict[str, Any] = {
         STUDENT_ATTRIBUTE: made.student.model_dump(mode="json"),
         ORIGIN_ATTRIBUTE: "baseline" if made.method == "labels" else "search",
@@ -169,7 +166,7 @@ def _frozen(made: MadeTrial, objectives: Sequence[str]) -> optuna.trial.FrozenTr
         state=optuna.trial.TrialState[made.state.upper()],
         params=parameters,
         distributions={each: _DISTRIBUTIONS[each] for each in parameters},
-        values=values if made.duplicate_of is None or made.state == "complete" else None,
+        values=values,
         user_attrs={key: value for key, value in attributes.items() if value is not None},
     )
 
@@ -184,10 +181,6 @@ def _metrics(made: MadeTrial) -> dict[str, float | None]:
         "gpu_utilization_fraction": None,
         **made.metrics,
     }
-
-
-def num_parameters(width: int) -> int:
-    return 500 * width + 18 * width * width
 
 
 def teacher_record() -> TeacherRecord:
@@ -210,62 +203,6 @@ def profiles_record(trials: Sequence[MadeTrial], *, has_gpu: bool = False) -> Pr
             students[trial.model.key] = profile(trial.model, trial.width, trial.latency_ms, has_gpu=has_gpu)
     teacher = profile(ModelConfig(name="cnn", options={"width": 32}), 32, 1.2, has_gpu=has_gpu)
     return ProfilesRecord(fingerprint="0011223344556677", teacher=teacher, students=students)
-
-
-def profile(model: ModelConfig, width: int, latency_ms: float, *, has_gpu: bool = False) -> ArchitectureProfile:
-    latencies = [(1, latency_ms), (8, latency_ms * (1 + 0.25 * width**0.7)), (64, latency_ms * (1 + 2.0 * width**0.7))]
-    return ArchitectureProfile(
-        model=model,
-        num_parameters=num_parameters(width),
-        forward_flops_per_image=4e4 * width**1.7,
-        latencies=tuple(latency(batch_size, median) for batch_size, median in latencies),
-        trainings=tuple(training(width, batch_size, has_gpu=has_gpu) for batch_size in (64, 128, 256)),
-        device=DeviceFacts(
-            kind="cuda" if has_gpu else "cpu",
-            name="Example GPU" if has_gpu else "Example CPU",
-            num_threads=1,
-            precision="float32",
-            peak_flops_per_s=70e9,
-            versions={"torch": "2.14.0", "python": "3.11.9"},
-        ),
-        measured_at=CREATED_AT,
-        seconds=3.5,
-    )
-
-
-def latency(batch_size: int, median_ms: float) -> LatencyMeasurement:
-    return LatencyMeasurement(
-        batch_size=batch_size,
-        num_runs=700,
-        p50_ms=median_ms,
-        p90_ms=1.06 * median_ms,
-        p99_ms=1.22 * median_ms,
-        p50_low_ms=0.985 * median_ms,
-        p50_high_ms=1.02 * median_ms,
-        p90_bound_ms=1.08 * median_ms,
-        p99_bound_ms=1.4 * median_ms,
-        relative_iqr_fraction=0.012,
-        reference_drift_fraction=0.008,
-        num_attempts=1,
-        is_stable=batch_size != 8 or median_ms < 0.4,
-    )
-
-
-def training(width: int, batch_size: int, *, has_gpu: bool = False) -> TrainingMeasurement:
-    mfu = min(0.6, 0.03 * width**0.85 * (batch_size / 64) ** 0.3)
-    flops = 1.2e5 * width**1.7
-    return TrainingMeasurement(
-        batch_size=batch_size,
-        images_per_s=mfu * 70e9 / flops,
-        relative_iqr_fraction=0.015,
-        is_stable=True,
-        flops_per_image=flops,
-        mfu_fraction=mfu,
-        cpu_utilization_fraction=min(0.99, 0.88 + 0.02 * log2(width)),
-        gpu_utilization_fraction=min(0.98, 0.5 + 0.1 * log2(width)) if has_gpu else None,
-        peak_memory_mib=40.0 + width * batch_size / 64 if has_gpu else None,
-        energy_joules_per_image=None,
-    )
 
 
 def realistic_trials(num_trials: int = 32, *, seed: int = 7) -> list[MadeTrial]:
@@ -322,5 +259,5 @@ LATENCIES_MS = {1: 0.074, 2: 0.081, 4: 0.102, 8: 0.171, 16: 0.39}
 def _plausible_accuracy(width: int, temperature: float | None, alpha: float | None, noise: float) -> float:
     error = {1: 0.066, 2: 0.034, 4: 0.022, 8: 0.0135, 16: 0.0098}[width]
     if temperature is not None and alpha is not None:
-        error *= 1.0 - 0.25 * alpha * exp(-((log2(temperature) - 2.0) ** 2))
+        error *= 1.0 - 0.45 * alpha * exp(-((log2(temperature) - 2.0) ** 2))
     return round((1.0 - error * (1.0 + 0.06 * noise)) * NUM_VALIDATION_IMAGES) / NUM_VALIDATION_IMAGES

@@ -16,12 +16,10 @@ def load(name: str) -> Dataset:
     """
     loader = resolve("dataset", DATASETS, name)
     if not callable(loader):
-        raise ValueError(  # noqa: TRY004 - a wrong entry in a configuration
-            f'dataset "{name}" is a {type(loader).__name__}: it must be a function without arguments'
-        )
+        raise ValueError(f'dataset "{name}" is a {type(loader).__name__}: it must be a function without arguments')
     dataset = loader()
     if not isinstance(dataset, Dataset):
-        raise ValueError(  # noqa: TRY004 - a wrong entry in a configuration
+        raise ValueError(
             f'dataset "{name}" returned a {type(dataset).__name__}: it must return a {Dataset.__module__}.Dataset'
         )
     return dataset

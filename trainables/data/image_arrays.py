@@ -1,7 +1,6 @@
 """Images and labels as NumPy arrays, checked when built: what a dataset is, and what a trial sees of it."""
 
 # Shapes: N images, C channels, H height, W width.
-# ruff: noqa: N803, N815 - the names carry shapes
 
 from dataclasses import dataclass
 

@@ -1,7 +1,6 @@
 """Batches on a device: images stay there as bytes, and are normalised and shifted by batch."""
 
 # Shapes: N images of a batch (or of the set), C channels, H height, W width.
-# ruff: noqa: N803 - the names carry shapes
 
 import warnings
 
@@ -85,10 +84,9 @@ def _window(padded_NCHW: Tensor, starts_N2: Tensor, margin: int) -> Tensor:
     num_images, num_channels, padded_height, padded_width = padded_NCHW.shape
     height, width = padded_height - 2 * margin, padded_width - 2 * margin
     planes = torch.arange(num_images * num_channels, device=padded_NCHW.device).view(num_images, num_channels, 1)
-    rows = torch.arange(height, device=padded_NCHW.device)
-    runs = (planes * padded_height + starts_N2[:, 0].view(-1, 1, 1) + rows) * padded_width + starts_N2[:, 1].view(
-        -1, 1, 1
-    )
+    top, left = starts_N2.view(num_images, 2, 1, 1).unbind(1)
+    rows = planes * padded_height + top + torch.arange(height, device=padded_NCHW.device)
+    runs = rows * padded_width + left
     windows = padded_NCHW.view(-1).unfold(0, width, 1)
     return windows.index_select(0, runs.view(-1)).view(num_images, num_channels, height, width)
 

@@ -10,7 +10,7 @@ import torch
 
 from trainables.hardware.nvml import open_telemetry
 from trainables.hardware.telemetry import Telemetry
-from trainables.records import DeviceFacts
+from trainables.measurements import DeviceFacts
 
 Precision = Literal["float32", "bfloat16"]
 

@@ -15,8 +15,8 @@ from trainables.hardware import latency_statistics as statistics
 from trainables.hardware.device import CudaEvents, Precision, autocast, fixed_num_threads, synchronize
 from trainables.hardware.latency_statistics import Times
 from trainables.hardware.settings import ProfileSettings
+from trainables.measurements import LatencyMeasurement
 from trainables.randomness import generator
-from trainables.records import LatencyMeasurement
 
 Clock = Callable[[], int]  # nanoseconds, monotonic
 

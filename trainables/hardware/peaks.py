@@ -3,8 +3,10 @@
 import contextlib
 import copy
 import functools
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -39,10 +41,13 @@ def training_flops_per_image(model: nn.Module, input_shape: tuple[int, int, int]
     """
     network = copy.deepcopy(model).cpu().train()
     images_NCHW = torch.zeros(2, *input_shape)
+    counting = FlopCounterMode(
+        display=False, custom_mapping={torch.ops.aten.convolution_backward: _convolution_backward_flops}
+    )
     # Dropout must not move the caller's random stream.
-    with torch.random.fork_rng(devices=[]), torch.enable_grad(), FlopCounterMode(display=False) as counter:
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), counting:
         network(images_NCHW).sum().backward()
-    return float(counter.get_total_flops()) / 2.0
+    return float(counting.get_total_flops()) / 2.0
 
 
 @functools.cache
@@ -89,6 +94,23 @@ def fastest_product_flops_per_s(
         elapsed_ns = clock() - start
         fastest_ns = elapsed_ns if fastest_ns is None else min(fastest_ns, elapsed_ns)
     return flops / (fastest_ns / 1e9)
+
+
+def _convolution_backward_flops(
+    grad_shape: Sequence[int], images_shape: Sequence[int], weight_shape: Sequence[int], *others: object, **_: object
+) -> int:
+    """Each of the two gradients costs what the forward pass does; torch's own formula counts groups too often.
+
+    Args:
+        grad_shape: (N, channels out, ...) of the output's gradient.
+        images_shape: (N, channels in, ...).
+        weight_shape: (channels out, channels in / groups, ...), in and out swapped in a transposed convolution.
+        others: the operator's further arguments; "transposed" is the fifth of them, the output mask the last.
+    """
+    is_transposed, needs = others[4], others[7]
+    positions = math.prod((images_shape if is_transposed else grad_shape)[2:])
+    num_gradients = sum(cast("Sequence[bool]", needs)[:2])  # of the input and the weight; the bias's is a sum
+    return num_gradients * 2 * grad_shape[0] * positions * math.prod(weight_shape)
 
 
 @contextlib.contextmanager

@@ -115,8 +115,8 @@ def cpu_utilization_fraction(begin: Reading, end: Reading, *, seconds: float, nu
 class Sampler:
     """Reads telemetry in the background and averages it, over an epoch, say.
 
-    A context manager. Its thread is a daemon, stops within one reading, and whatever telemetry does, no exception of
-    its own ever reaches the trial: a reading that fails is an unknown one.
+    A context manager, entered once. Its thread is a daemon and stops within one reading. Whatever telemetry does, no
+    exception of its own ever reaches the trial: a reading that fails is an unknown one.
     """
 
     def __init__(self, telemetry: Telemetry, *, num_threads: int, interval_s: float = 0.5) -> None:

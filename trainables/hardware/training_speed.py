@@ -12,23 +12,24 @@ from trainables.hardware import latency_statistics as statistics
 from trainables.hardware.device import fixed_num_threads, synchronize
 from trainables.hardware.settings import ProfileSettings
 from trainables.hardware.telemetry import Reading, Telemetry, cpu_utilization_fraction, mean_of_known
-from trainables.records import TrainingMeasurement
+from trainables.measurements import TrainingMeasurement
 
 Clock = Callable[[], int]  # nanoseconds, monotonic
 
 MIN_ENERGY_WINDOW_S = 2.0  # the board's counter moves in coarse steps
 MIN_BLOCKS = 5
 
+_READING_PERIOD_S = 0.5  # NVML takes milliseconds, in which the device is idle: seldom enough not to show
 _NVML_PERIOD_S = 1.0  # NVML's utilisation is of up to the last second: that long a warm-up leaves nothing else in it
 _BLOCKS = 16
 _WARM_UP_SHARE = 0.2
-_MIN_WARM_UP_STEPS = 3
+_MIN_WARM_UP_STEPS = 2
 _BYTES_PER_MIB = 1024.0**2
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was seen while training: one entry for each block, and the readings before, between and after."""
+    """What was seen while training: images and seconds of each block, and the readings from before it to after it."""
 
     block_images: tuple[int, ...]
     block_seconds: tuple[float, ...]
@@ -165,7 +166,7 @@ def summarize(
 
 
 def _warm_up(step: Callable[[], int], device: torch.device, seconds: float, clock: Clock) -> float:
-    """Run for so long (at least 3 steps); seconds of the shortest step, above 0."""
+    """Run for so long (at least 2 steps); seconds of the shortest step, above 0."""
     shortest_ns, num_steps, deadline = math.inf, 0, clock() + int(seconds * 1e9)
     while num_steps < _MIN_WARM_UP_STEPS or clock() < deadline:
         start = clock()
@@ -188,11 +189,14 @@ def _observe(
     images: list[int] = []
     block_seconds: list[float] = []
     readings = [telemetry.read()]
-    began_ns = clock()
+    began_ns = read_ns = clock()
     while len(images) < MIN_BLOCKS or clock() < began_ns + int(seconds * 1e9):
         start = clock()
         images.append(sum(step() for _ in range(block_steps)))
         synchronize(device)
         block_seconds.append((clock() - start) / 1e9)
-        readings.append(telemetry.read())
+        if clock() - read_ns >= int(_READING_PERIOD_S * 1e9):
+            readings.append(telemetry.read())
+            read_ns = clock()
+    readings.append(telemetry.read())
     return Window(tuple(images), tuple(block_seconds), tuple(readings), (clock() - began_ns) / 1e9)

@@ -1,13 +1,8 @@
 """Methods of teaching a student: one file and one line here each; users name their own as "package.module:object"."""
 
-from collections.abc import Callable
-from typing import cast
-
-from pydantic import ValidationError
-
 from trainables.config import LossConfig
 from trainables.losses.distillation_loss import DistillationLoss, LossContext
-from trainables.registry import option_error, resolve
+from trainables.registry import construct
 
 LOSSES = {
     "labels": "trainables.losses.labels:labels",
@@ -21,8 +16,7 @@ def build(settings: LossConfig, context: LossContext) -> DistillationLoss:
     Raises:
         ValueError: no such loss, an option it does not take, or a value that is not allowed; the message names it.
     """
-    builder = cast("Callable[..., DistillationLoss]", resolve("loss", LOSSES, settings.name))
-    try:
-        return builder(context, **settings.options)
-    except (ValidationError, TypeError) as error:
-        raise option_error("loss", settings.name, settings.options, error) from error
+    loss = construct("loss", LOSSES, settings, context)
+    if not isinstance(loss, DistillationLoss):
+        raise ValueError(f'loss "{settings.name}" built a {type(loss).__name__}: it must build a DistillationLoss')
+    return loss

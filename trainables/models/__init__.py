@@ -1,15 +1,9 @@
 """Networks by name: one file each, one line here."""
 
-from collections.abc import Callable
-from typing import cast
-
-from pydantic import ValidationError
 from torch import nn
 
 from trainables.config import ModelConfig
-from trainables.registry import option_error, resolve
-
-ModelBuilder = Callable[..., nn.Module]
+from trainables.registry import construct
 
 MODELS = {
     "cnn": "trainables.models.cnn:cnn",
@@ -30,11 +24,10 @@ def build(config: ModelConfig, *, input_shape: tuple[int, int, int], num_classes
     Raises:
         ValueError: no such network, or an option is unknown, missing or out of range; one line says which.
     """
-    builder = cast("ModelBuilder", resolve("model", MODELS, config.name))
-    try:
-        return builder(input_shape=input_shape, num_classes=num_classes, **config.options)
-    except (ValidationError, TypeError) as error:
-        raise option_error("model", config.name, config.options, error) from error
+    model = construct("model", MODELS, config, input_shape=input_shape, num_classes=num_classes)
+    if not isinstance(model, nn.Module):
+        raise ValueError(f'model "{config.name}" built a {type(model).__name__}: it must build a torch.nn.Module')
+    return model
 
 
 def num_parameters(model: nn.Module) -> int:

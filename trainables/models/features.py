@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-import torch
 from torch import Tensor, nn
 
 
@@ -68,29 +67,3 @@ class FeatureTap:
             self._features[name] = output
 
         return keep
-
-
-def feature_shapes(
-    model: nn.Module, names: Sequence[str], input_shape: tuple[int, int, int]
-) -> dict[str, tuple[int, ...]]:
-    """Shape of each feature of one image, without the batch axis; the network is left as it was.
-
-    Args:
-        model: on any device.
-        names: as `FeatureTap` takes them.
-        input_shape: (channels, height, width) of one image.
-
-    Raises:
-        ValueError: the network has no module of that name.
-    """
-    modes = [(module, module.training) for module in model.modules()]
-    parameter = next(model.parameters())
-    image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
-    model.eval()
-    try:
-        with torch.inference_mode(), FeatureTap(model, names) as tap:
-            model(image)
-            return {name: tuple(feature.shape[1:]) for name, feature in tap.take().items()}
-    finally:
-        for module, mode in modes:
-            module.training = mode

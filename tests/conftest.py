@@ -1,0 +1,22 @@
+"""What every test shares: Hypothesis settings, a cache of their own, and one small Ray for those that need it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# A machine that is busy is no reason to fail a property.
+hypothesis.settings.register_profile(
+    "shared_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared_machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Profiles that tests measure are not kept for the user, and the user's do not reach the tests."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_STUDY_CACHE", str(folder))
+        yield folder

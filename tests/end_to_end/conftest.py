@@ -1,0 +1,51 @@
+"""One finished study for every test that only looks at it, made by the command line in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SMALL = (
+    "search.num_trials=6",
+    "dataset.max_train_images=600",
+    "dataset.num_validation_images=100",
+    "space.options.widths=[1, 2]",
+    "teacher.training.epochs=1",
+)
+
+
+@dataclass(frozen=True)
+class FinishedStudy:
+    """A study's directory, and what the command line printed."""
+
+    directory: Path
+    output: str
+
+
+def kd_study(*arguments: str) -> list[str]:
+    """The command line as a list, run by this very interpreter."""
+    return [sys.executable, "-c", "from study.cli import main; main()", *arguments]
+
+
+def overrides(fields: Sequence[str]) -> list[str]:
+    return [part for field in fields for part in ("--set", field)]
+
+
+def environment() -> dict[str, str]:
+    """As a user without a terminal has it."""
+    return {**os.environ, "COLUMNS": "200"}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
+    directory = tmp_path_factory.mktemp("finished") / "study"
+    command = kd_study("run", "smoke", "--dir", str(directory), *overrides(SMALL))
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env=environment(), cwd=directory.parent
+    )
+    assert result.returncode == 0, result.stderr
+    return FinishedStudy(directory, result.stdout)

@@ -1,0 +1,169 @@
+"""A whole study through the command line, on real MNIST: what it leaves, and that it survives its driver."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from safetensors.torch import load_file
+
+from analysis.results import read_study
+from study import store as stores
+from tests.end_to_end.conftest import SMALL, FinishedStudy, environment, kd_study, overrides
+from trainables.measurements import ProfilesRecord
+from trainables.records import StudyPaths, TeacherRecord, TrialRecord, TrialState
+
+
+def trials(directory: Path) -> list[TrialRecord]:
+    return list(read_study(directory).trials)
+
+
+def test_output_ends_with_the_front_the_report_and_the_next_command(finished: FinishedStudy) -> None:
+    for expected in ("teach", "profile", "search", "6/6", "front", "report:", "python -m analysis pareto"):
+        assert expected in finished.output
+
+
+def test_every_trial_ran_its_full_budget_under_both_methods(finished: FinishedStudy) -> None:
+    records = trials(finished.directory)
+    assert [record.state for record in records] == [TrialState.COMPLETE] * 6
+    assert Counter(record.parameters["method"] for record in records) == {"labels": 3, "kd": 3}
+    for record in records:
+        assert [epoch["epoch"] for epoch in record.epochs] == [1, 2]
+        assert record.facts["device"] == "cpu"
+        assert record.student is not None
+
+
+def test_every_result_carries_what_was_measured_alone_and_what_was_shared(finished: FinishedStudy) -> None:
+    for record in trials(finished.directory):
+        assert record.metrics["latency_p50_ms_batch1"] is not None
+        assert record.metrics["train_images_per_s"] is not None
+        assert record.metrics["gpu_utilization_fraction"] is None
+        for epoch in record.epochs:
+            assert epoch["num_co_tenants"] in {0.0, 1.0}
+            assert epoch["shared_cpu_utilization_fraction"] is not None
+
+
+def test_latency_of_a_trial_is_its_architectures_and_nothing_else(finished: FinishedStudy) -> None:
+    profiles = ProfilesRecord.model_validate_json(StudyPaths(finished.directory).profiles_json.read_bytes())
+    for record in trials(finished.directory):
+        assert record.student is not None
+        profile = profiles.students[record.student.model.key]
+        assert record.metrics["latency_p50_ms_batch1"] == profile.latencies[0].p50_ms
+
+
+def test_directory_holds_what_was_promised_and_no_state_of_ended_trials(finished: FinishedStudy) -> None:
+    paths = StudyPaths(finished.directory)
+    for path in (paths.study_json, paths.status_json, paths.report_html, paths.front_csv, paths.trials_csv):
+        assert path.stat().st_size > 0
+    assert not list((finished.directory / "checkpoints").glob("*.pt"))
+    assert not paths.teacher_checkpoint.exists()
+    for number in range(6):
+        assert "classifier.weight" in load_file(paths.student_weights(number))
+
+
+def test_stored_teacher_outputs_are_those_of_its_weights(finished: FinishedStudy) -> None:
+    paths = StudyPaths(finished.directory)
+    teacher = TeacherRecord.model_validate_json(paths.teacher_json.read_bytes())
+    logits = np.load(paths.teacher_logits("validation"))
+    assert logits.shape == (100, 10)
+    assert logits.dtype == np.float32
+    assert np.load(paths.teacher_logits("train")).shape == (600, 10)
+    assert 0.1 < teacher.validation_accuracy <= 1.0
+
+
+def test_optuna_opens_the_study_without_us(finished: FinishedStudy) -> None:
+    backend = optuna.storages.journal.JournalFileBackend(str(StudyPaths(finished.directory).journal))
+    study = optuna.load_study(study_name="smoke", storage=optuna.storages.JournalStorage(backend))
+    assert len(study.trials) == 6
+    assert study.best_trials
+    assert study.user_attrs["objectives"] == ["validation_accuracy", "latency_p50_ms_batch1"]
+
+
+def test_resume_of_a_finished_study_trains_nothing_again(finished: FinishedStudy) -> None:
+    paths = StudyPaths(finished.directory)
+    before = paths.journal.read_bytes()
+    result = run("resume", str(finished.directory))
+    assert result.returncode == 0
+    assert "stored: cnn(width=8)" in result.stdout
+    assert "0 to measure alone" in result.stdout
+    assert paths.journal.read_bytes() == before
+
+
+def test_second_run_in_the_same_directory_is_refused(finished: FinishedStudy) -> None:
+    result = run("run", "smoke", "--dir", str(finished.directory))
+    assert result.returncode == 2
+    assert "kd-study resume" in result.stderr
+
+
+def test_request_that_this_machine_cannot_serve_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    result = run("run", "smoke", "--dir", str(tmp_path / "new"), "--set", "resources.cpus_per_trial=4096")
+    assert result.returncode == 2
+    assert "a trial asks for 4096 CPUs" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "new" / "study.json").exists()
+
+
+def test_objective_that_this_device_cannot_give_is_refused_before_a_student_is_trained(tmp_path: Path) -> None:
+    objectives = 'objectives=["validation_accuracy", "gpu_utilization_fraction"]'
+    result = run("run", "smoke", "--dir", str(tmp_path / "new"), *overrides([*SMALL, objectives]))
+    assert result.returncode == 2
+    assert 'objective "gpu_utilization_fraction" is unknown on' in result.stderr
+    assert not any(record.epochs for record in trials(tmp_path / "new"))
+
+
+def test_killed_driver_loses_no_finished_trial_and_trains_none_twice(tmp_path: Path) -> None:
+    directory = tmp_path / "study"
+    fields = [*SMALL, "search.num_trials=8", "space.options.epochs=3", "resources.max_concurrent_trials=1"]
+    driver = subprocess.Popen(
+        kd_study("run", "smoke", "--dir", str(directory), *overrides(fields)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        start_new_session=True,
+    )
+    wait_for_epochs(directory, 8)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    with stores.reopen(directory) as store:
+        before = {record.number: record for record in store.trials() if record.state is TrialState.COMPLETE}
+    assert before
+    result = run("resume", str(directory))
+    assert result.returncode == 0, result.stderr
+    after = {record.number: record for record in trials(directory)}
+    assert len(after) == 8
+    assert {record.state for record in after.values()} == {TrialState.COMPLETE}
+    for number, record in before.items():
+        assert after[number] == record
+
+
+def wait_for_epochs(directory: Path, count: int, timeout_s: float = 180.0) -> None:
+    """Until the study's journal holds that many epochs."""
+    deadline = time.monotonic() + timeout_s
+    journal = StudyPaths(directory).journal
+    while time.monotonic() < deadline:
+        if journal.exists() and journal.read_text(encoding="utf-8").count('"epoch:') >= count:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{directory} had no {count} epochs within {timeout_s} s")
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = kd_study(*arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment())
+
+
+def test_status_and_list_show_the_finished_study(finished: FinishedStudy) -> None:
+    shown = run("status", str(finished.directory))
+    assert "done" in shown.stdout
+    assert "6 complete, of 6" in shown.stdout
+    assert "6 of 6 trials" in run("list", str(finished.directory.parent)).stdout
+
+
+def test_status_file_is_whole_json(finished: FinishedStudy) -> None:
+    status = json.loads(StudyPaths(finished.directory).status_json.read_text())
+    assert status["num_trials"] == {"complete": 6}

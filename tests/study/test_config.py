@@ -1,0 +1,105 @@
+"""A study's configuration: what is accepted, what is refused and how, and what its fingerprints cover."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.config import StudyConfig, parse_config, preset_names, read_config
+from tests.factories import study_config
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_a_valid_study_of_its_own_name(name: str) -> None:
+    assert read_config(name).name == name
+
+
+def test_json_form_comes_back_as_the_same_study() -> None:
+    config = read_config("mnist")
+    assert parse_config(config.model_dump(mode="json"), "json") == config
+
+
+def test_overrides_reach_nested_fields_in_their_own_types() -> None:
+    config = read_config(
+        "smoke",
+        ["search.num_trials=3", 'search.sampler="random"', "search.sampler=nsga2", "space.options.widths=[1, 8]"],
+    )
+    assert config.search.num_trials == 3
+    assert config.search.sampler == "nsga2"
+    assert config.space.options["widths"] == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("search.num_trails=3", r"search\.num_trails: there is no such field; allowed are .*num_trials"),
+        ("search.num_trials=0", r"search\.num_trials = 0: .*greater than or equal to 1"),
+        ("search.num_trials=many", r"search\.num_trials = 'many': .*integer"),
+        ("resources.gpus_per_trial=1.5", r"resources\.gpus_per_trial = 1\.5: .*allowed are 0 to 1, or 2, 3"),
+        ('objectives=["accuracy"]', r'objectives = .*unknown metric "accuracy": allowed are validation_accuracy'),
+        ('objectives=["train_seconds"]', r'"train_seconds" is sampled while other trials run'),
+        (
+            'objectives=["validation_accuracy", "validation_accuracy"]',
+            r"names a metric twice",
+        ),
+        (
+            'objectives=["validation_accuracy", "latency_p50_ms_batch3"]',
+            r'objective "latency_p50_ms_batch3" is not measured: profile\.inference_batch_sizes = \[1, 8\] must hold 3',
+        ),
+        ("name=../x", r"name = '\.\./x': .*pattern"),
+        ("teacher.training.epochs=-1", r"teacher\.training\.epochs = -1: .*greater than or equal to 1"),
+        ("search=3", r"search = 3: .*dictionary"),
+        ("search.num_trials", r'--set "search\.num_trials": must read path\.to\.field=value'),
+        ("name.first=x", r'--set "name\.first=x": "name" is a value, not a table'),
+    ],
+)
+def test_wrong_value_is_one_line_that_names_field_value_and_what_is_allowed(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        read_config("smoke", [override])
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_preset_lists_those_there_are() -> None:
+    with pytest.raises(
+        ValueError, match=r'unknown preset "mnits": allowed are .*mnist, smoke, or the path of a \.toml'
+    ):
+        read_config("mnits")
+
+
+def test_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.toml: cannot be read"):
+        read_config(str(tmp_path / "none.toml"))
+    torn = tmp_path / "torn.toml"
+    torn.write_text("[search\nnum_trials = ")
+    with pytest.raises(ValueError, match=r"torn\.toml: not valid TOML"):
+        read_config(str(torn))
+
+
+def test_missing_teacher_is_named() -> None:
+    with pytest.raises(ValueError, match=r"x: teacher: is required; space: is required"):
+        parse_config({"name": "a"}, "x")
+
+
+CHANGES: list[tuple[dict[str, Any], set[str]]] = [
+    ({"seed": 1}, {"study"}),
+    ({"dataset": {"split_seed": 1}}, {"teach", "study"}),
+    ({"profile": {"inference_batch_sizes": [1, 2]}}, {"profile"}),
+    (
+        {"teacher": {"model": {"name": "cnn", "options": {"width": 5}}, "training": {"epochs": 1}}},
+        {"teach", "profile", "study"},
+    ),
+    ({"search": {"num_trials": 99}}, set()),
+    ({"resources": {"cpus_per_trial": 4, "dashboard": False}}, set()),
+    ({"name": "other"}, set()),
+]
+
+
+@pytest.mark.parametrize(("change", "stale"), CHANGES)
+def test_fingerprint_changes_exactly_where_a_result_would(change: dict[str, Any], stale: set[str]) -> None:
+    before, after = study_config(), study_config(**change)
+
+    def fingerprints(config: StudyConfig) -> dict[str, str]:
+        return {stage: config.fingerprint(stage) for stage in ("teach", "profile", "study")}
+
+    changed = {stage for stage, value in fingerprints(after).items() if value != fingerprints(before)[stage]}
+    assert changed == stale

@@ -1,0 +1,87 @@
+"""What is refused before anything is launched."""
+
+from collections.abc import Mapping, Sequence
+
+import optuna
+import pytest
+
+from study.preflight import prepare
+from tests.factories import study_config
+from trainables.config import LossConfig, ModelConfig, StudentConfig, TrainingConfig
+
+
+class Space:
+    """A user's own space, with a mistake in it."""
+
+    name = "own"
+    methods: Sequence[str] = ()
+
+    def __init__(self, *, suggested: str = "cnn", loss: str = "labels", architectures: int = 1) -> None:
+        self._suggested, self._loss, self._architectures = suggested, loss, architectures
+
+    def suggest(self, trial: optuna.Trial) -> StudentConfig:
+        return StudentConfig(
+            model=ModelConfig(name=self._suggested, options={"width": trial.suggest_int("width", 1, 1)}),
+            loss=LossConfig(name=self._loss),
+            training=TrainingConfig(epochs=1),
+        )
+
+    def baselines(self) -> Sequence[Mapping[str, object]]:
+        return []
+
+    def architectures(self) -> Sequence[ModelConfig]:
+        return [ModelConfig(name="cnn", options={"width": 1})] * self._architectures
+
+    def training_batch_sizes(self) -> Sequence[int]:
+        return [128]
+
+
+def own_space(**options: object) -> dict[str, object]:
+    return {"name": "tests.study.test_preflight:Space", "options": options}
+
+
+def test_users_own_space_is_found_by_module_and_name() -> None:
+    space, data = prepare(study_config(space=own_space()))
+    assert space.name == "own"
+    assert len(data.train) == 55_000
+    assert len(data.validation) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": own_space(architectures=0)}, "has no architecture: nothing to search"),
+        (
+            {"space": own_space(suggested="mlp")},
+            r"suggests mlp\(width=1\), .* its architectures: cnn\(width=1\)",
+        ),
+        ({"space": own_space(loss="nope")}, 'unknown loss "nope": allowed are kd, labels'),
+        ({"space": {"name": "cnn_distilation"}}, 'unknown space "cnn_distilation": allowed are cnn_distillation'),
+        ({"space": {"name": "no_such_package:Space"}}, 'there is no module "no_such_package"'),
+        ({"space": {"name": "study.config:Nothing"}}, 'module "study.config" has no "Nothing"'),
+        (
+            {"space": {"name": "cnn_distillation", "options": {"widths": [0]}}},
+            r"option widths\.0 = .*greater than or equal to 1",
+        ),
+        (
+            {"space": {"name": "cnn_distillation", "options": {"wide": 3}}},
+            "there is no option wide = 3; allowed are widths",
+        ),
+        ({"space": {"name": "cnn_distillation", "options": {"widths": []}}}, "option widths"),
+        (
+            {"space": {"name": "cnn_distillation", "options": {"temperatures": [9, 2]}}},
+            r"temperatures = \[9\.0, 2\.0\]",
+        ),
+        ({"dataset": {"name": "mnits"}}, 'unknown dataset "mnits": allowed are mnist'),
+        ({"dataset": {"num_validation_images": 60_000}}, "num_validation_images = 60000"),
+        (
+            {"teacher": {"model": {"name": "cnn", "options": {"width": "wide"}}, "training": {"epochs": 1}}},
+            'model "cnn": .*width',
+        ),
+        ({"search": {"trials_per_method": {"dkd": 3}}}, 'names "dkd": the methods of the space are labels, kd'),
+    ],
+)
+def test_mistake_is_one_line_that_names_it(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        prepare(study_config(**change))
+    assert "\n" not in str(caught.value)

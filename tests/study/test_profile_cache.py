@@ -1,0 +1,70 @@
+"""Profiles kept between studies: found where everything that matters is equal, and measured anew where not."""
+
+from pathlib import Path
+
+import pytest
+
+from study.profile_cache import ProfileCache, cache_folder
+from tests.profiles import architecture_profile, device_facts
+from trainables.config import ModelConfig
+from trainables.hardware.settings import ProfileSettings
+from trainables.measurements import DeviceFacts
+
+MODEL = ModelConfig(name="cnn", options={"width": 2})
+
+
+def cache(
+    folder: Path,
+    *,
+    device: DeviceFacts | None = None,
+    settings: ProfileSettings | None = None,
+    batch_sizes: tuple[int, ...] = (64, 128),
+    threads: int = 1,
+) -> ProfileCache:
+    return ProfileCache(
+        folder, device or device_facts(), settings or ProfileSettings(), batch_sizes, (1, 28, 28), 10, threads
+    )
+
+
+def test_kept_profile_is_found_by_another_study(tmp_path: Path) -> None:
+    profile = architecture_profile(MODEL)
+    cache(tmp_path).put(profile)
+    assert cache(tmp_path, batch_sizes=(128, 64)).get(MODEL) == profile
+
+
+def test_clock_and_temperature_of_the_moment_do_not_matter(tmp_path: Path) -> None:
+    warm = device_facts(versions={"torch": "2", "temperature_celsius": "70", "clock_mhz": "1700"})
+    cold = device_facts(versions={"torch": "2", "temperature_celsius": "40", "clock_mhz": "300"})
+    cache(tmp_path, device=warm).put(architecture_profile(MODEL))
+    assert cache(tmp_path, device=cold).get(MODEL) is not None
+
+
+def test_whatever_changes_a_measurement_is_measured_anew(tmp_path: Path) -> None:
+    cache(tmp_path).put(architecture_profile(MODEL))
+    assert cache(tmp_path).get(ModelConfig(name="cnn", options={"width": 3})) is None
+    others = [
+        cache(tmp_path, device=device_facts(name="another processor")),
+        cache(tmp_path, device=device_facts(versions={"torch": "3"})),
+        cache(tmp_path, settings=ProfileSettings(inference_batch_sizes=(1,))),
+        cache(tmp_path, batch_sizes=(64,)),
+        cache(tmp_path, threads=2),
+    ]
+    assert [other.get(MODEL) for other in others] == [None] * len(others)
+
+
+def test_torn_profile_is_measured_again_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache(tmp_path).put(architecture_profile(MODEL))
+    (kept,) = (tmp_path / "profiles").iterdir()
+    kept.write_text('{"model": ')
+    assert cache(tmp_path).get(MODEL) is None
+    assert "is measured again" in caplog.text
+
+
+def test_cache_follows_the_users_wish_then_the_xdg_convention(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KD_STUDY_CACHE", "/somewhere")
+    assert cache_folder() == Path("/somewhere")
+    monkeypatch.delenv("KD_STUDY_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert cache_folder() == Path("/xdg/kd-study")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "kd-study"

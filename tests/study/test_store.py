@@ -1,0 +1,154 @@
+"""The study directory: created whole, locked by the living, mended after the dead."""
+
+import json
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from study import store as stores
+from study.store import StudyLockedError, mend_journal
+from tests.factories import study_config
+from trainables.records import TrialState
+
+BASELINES = [{"width": 1, "method": "labels", "batch_size": 64, "learning_rate": 0.005}]
+
+
+def make_study(directory: Path) -> None:
+    with stores.create(directory, study_config(), BASELINES) as store:
+        trial = store.study.ask()
+        trial.suggest_categorical("width", [1, 2])
+        trial.set_user_attr("epoch:1", {"epoch": 1, "validation_accuracy": 0.5})
+
+
+def test_created_study_opens_with_what_it_was_asked(tmp_path: Path) -> None:
+    make_study(tmp_path / "s")
+    with stores.reopen(tmp_path / "s") as store:
+        assert store.config == study_config()
+        assert store.record.objectives == ("validation_accuracy", "latency_p50_ms_batch1")
+        assert [trial.state for trial in store.trials()] == [TrialState.RUNNING]
+        assert store.study.directions == [
+            optuna.study.StudyDirection.MAXIMIZE,
+            optuna.study.StudyDirection.MINIMIZE,
+        ]
+
+
+def test_optuna_alone_opens_the_journal(tmp_path: Path) -> None:
+    make_study(tmp_path / "s")
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "s" / "optuna.journal"))
+    study = optuna.load_study(study_name="test", storage=optuna.storages.JournalStorage(backend))
+    assert study.trials[0].params == {"width": 1}
+
+
+def test_directory_that_holds_a_study_is_left_alone_and_resume_named(tmp_path: Path) -> None:
+    make_study(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with (
+        pytest.raises(ValueError, match=r"holds a study: .*kd-study resume"),
+        stores.create(tmp_path, study_config(), []),
+    ):
+        pass
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_directory_with_other_files_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match=r"not empty \(it holds thesis\.tex\)"):
+        stores.check_vacant(tmp_path)
+
+
+def test_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"file/study: cannot be written to: .*file is no directory"):
+        stores.check_vacant(tmp_path / "file" / "study")
+
+
+def test_driver_that_died_before_its_study_stood_leaves_room_for_another(tmp_path: Path) -> None:
+    (tmp_path / "driver.lock").write_text("process 1 on gone")
+    (tmp_path / "optuna.journal").write_text('{"op_code": 0')
+    with stores.create(tmp_path, study_config(), []) as store:
+        assert store.trials() == []
+
+
+def test_directory_without_a_study_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds no study \(there is no study\.json in it\)"), stores.reopen(tmp_path):
+        pass
+
+
+def test_second_driver_is_refused_and_told_who_works(tmp_path: Path) -> None:
+    make_study(tmp_path / "s")
+    with (
+        stores.reopen(tmp_path / "s"),
+        pytest.raises(StudyLockedError, match=f"process {os.getpid()} on .* works on this study"),
+        stores.reopen(tmp_path / "s"),
+    ):
+        pass
+
+
+def _hold(directory: Path, ready: Any) -> None:
+    with stores.reopen(directory):
+        ready.set()
+        signal.pause()
+
+
+def test_dead_driver_does_not_hold_the_lock(tmp_path: Path) -> None:
+    make_study(tmp_path / "s")
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    driver = context.Process(target=_hold, args=(tmp_path / "s", ready))
+    driver.start()
+    assert ready.wait(60)
+    driver.kill()
+    driver.join()
+    with stores.reopen(tmp_path / "s") as store:
+        assert len(store.trials()) == 1
+
+
+def test_journal_cut_at_every_byte_of_its_last_record_opens_and_goes_on(tmp_path: Path) -> None:
+    make_study(tmp_path / "s")
+    journal = tmp_path / "s" / "optuna.journal"
+    whole = journal.read_bytes()
+    start = whole.rfind(b"\n", 0, len(whole) - 1) + 1
+    assert len(whole) - start > 50
+    for cut in range(start, len(whole)):
+        journal.write_bytes(whole[:cut])
+        with stores.reopen(tmp_path / "s") as store:
+            store.study.trials[0]
+            trial_id = store.storage.get_trial_id_from_study_id_trial_number(0, 0)
+            store.storage.set_trial_user_attr(trial_id, "epoch:1", {"epoch": 1, "validation_accuracy": 0.75})
+        with stores.reopen(tmp_path / "s") as store:
+            assert store.trials()[0].epochs[0]["validation_accuracy"] == 0.75
+
+
+def test_whole_journal_is_not_touched(tmp_path: Path) -> None:
+    make_study(tmp_path / "s")
+    journal = tmp_path / "s" / "optuna.journal"
+    before = journal.read_bytes()
+    assert mend_journal(journal) == 0
+    assert journal.read_bytes() == before
+    assert all(isinstance(json.loads(line), dict) for line in before.splitlines())
+
+
+def test_lock_that_a_dead_driver_left_on_the_journal_is_dropped(tmp_path: Path) -> None:
+    make_study(tmp_path / "s")
+    journal = tmp_path / "s" / "optuna.journal"
+    (tmp_path / "s" / "optuna.journal.lock").symlink_to(journal)
+    with stores.reopen(tmp_path / "s") as store:
+        store.study.set_user_attr("written", value=True)  # would wait half a minute for the lock
+
+
+def test_state_of_a_trial_that_has_ended_is_cleaned_away_on_opening(tmp_path: Path) -> None:
+    make_study(tmp_path / "s")
+    with stores.reopen(tmp_path / "s") as store:
+        for number in (0, 1):
+            store.paths.checkpoint(number).parent.mkdir(exist_ok=True)
+            store.paths.checkpoint(number).touch()
+        store.study.ask()
+        store.study.tell(0, state=optuna.trial.TrialState.FAIL)
+    with stores.reopen(tmp_path / "s") as store:
+        assert not store.paths.checkpoint(0).exists()
+        assert store.paths.checkpoint(1).exists()
