@@ -8,12 +8,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import typer
 
-from analysis.atomic_write import replacing, write_text
 from analysis.images import write_images
 from analysis.plots_compare import Comparison, comparison_figure, comparison_table
 from analysis.report import write_report
 from analysis.results import StudyResults, read_study
 from trainables.metrics import metric
+from trainables.whole_files import replacing, write_text
 
 _WRONG_INPUT = 2
 _ENDINGS = (".html", ".png", ".csv")

@@ -4,7 +4,6 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.atomic_write import replacing, write_text
 from analysis.images import write_images
 from analysis.plots import ReportFigure, report_figures
 from analysis.report_page import bullets, figure_html, page, paragraphs, table_html
@@ -12,6 +11,7 @@ from analysis.report_tables import front_table, level_table, size_table, state_t
 from analysis.report_words import asked, found, measured
 from analysis.results import StudyResults, read_study, trials_table
 from trainables.records import StudyPaths
+from trainables.whole_files import replacing, write_text
 
 _logger = logging.getLogger(__name__)
 

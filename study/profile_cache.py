@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
-from study.files import write_record
 from trainables.config import ModelConfig
 from trainables.hardware.settings import ProfileSettings
 from trainables.measurements import ArchitectureProfile, DeviceFacts
+from trainables.whole_files import write_record
 
 logger = logging.getLogger(__name__)
 

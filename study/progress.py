@@ -13,10 +13,10 @@ from rich.live import Live
 from rich.text import Text
 
 from analysis.pareto import front
-from study.files import write_record
 from study.status import format_parameters, format_value, status_view
 from trainables.metrics import Metric, metric
 from trainables.records import StatusRecord, StudyPaths, StudyRecord, TrialRecord, TrialState
+from trainables.whole_files import write_record
 
 SECONDS_BETWEEN_WRITES = 0.5
 ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})

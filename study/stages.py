@@ -10,7 +10,6 @@ from analysis.report import write_report
 from search_spaces.space import SearchSpace
 from study.cluster import TrialResources, streamed, whole_device
 from study.config import StudyConfig
-from study.files import write_record
 from study.monitor import Monitor
 from study.profile_cache import ProfileCache, cache_folder
 from study.progress import Progress
@@ -26,6 +25,7 @@ from trainables.profile import describe_device, profile_architectures
 from trainables.records import StudyPaths, TeacherRecord, TrialState
 from trainables.student import StudentTrial
 from trainables.teacher import load_teacher, train_teacher_task
+from trainables.whole_files import write_record
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
 from study.config import StudyConfig, library_versions, parse_config
-from study.files import write_record
 from trainables.metrics import metric
 from trainables.records import OBJECTIVES_ATTRIBUTE, ORIGIN_ATTRIBUTE, StudyPaths, StudyRecord, TrialRecord, TrialState
+from trainables.whole_files import write_record
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ def check_vacant(directory: Path) -> None:
 
 def _is_remnant(entry: Path, paths: StudyPaths) -> bool:
     """Whether a driver that died before its study stood may have left this."""
-    return entry == paths.lock or entry.name.startswith((paths.journal.name, f".{paths.study_json.name}."))
+    return entry == paths.lock or entry.name.startswith((paths.journal.name, f".{paths.study_json.stem}-"))
 
 
 @contextlib.contextmanager

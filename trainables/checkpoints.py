@@ -1,6 +1,5 @@
 """Weights and training states on disk: written whole or not at all, read without executing anything."""
 
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +9,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from trainables.whole_files import replacing
+
 
 def save_state(path: Path, state: Mapping[str, object]) -> None:
     """Write a training state (tensors, numbers, text and containers of them), replacing what stands there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(dict(state), temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        torch.save(dict(state), temporary)
 
 
 def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, object]:
@@ -36,10 +35,8 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, obje
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> None:
     """Write weights as safetensors, with text beside them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, dict(metadata or {}))
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, dict(metadata or {}))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

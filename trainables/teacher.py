@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import ray
 import torch
-from numpy.typing import NDArray
 
 from trainables.checkpoints import load_state, load_weights, save_state, save_weights
 from trainables.config import TeacherConfig
@@ -18,6 +17,7 @@ from trainables.records import StudyPaths, TeacherRecord
 from trainables.student import TeacherArrays
 from trainables.teacher_outputs import Split
 from trainables.training import DeviceData, DistillationRun, EvaluationMetrics, teacher_run
+from trainables.whole_files import replacing
 
 
 def train_teacher(
@@ -53,7 +53,8 @@ def train_teacher(
     evaluated = evaluated or run.evaluate(Split.VALIDATION)
     save_weights(paths.teacher_weights, {name: tensor.cpu() for name, tensor in run.model.state_dict().items()})
     for split in (Split.TRAIN, Split.VALIDATION):
-        _save_array(paths.teacher_logits(split), run.all_logits(split).numpy())
+        with replacing(paths.teacher_logits(split)) as temporary:
+            np.save(temporary, run.all_logits(split).numpy())
     yield TeacherRecord(
         model=teacher.model,
         num_parameters=num_parameters(run.model),
@@ -91,10 +92,3 @@ def _resume(run: DistillationRun, checkpoint: Path, fingerprint: str) -> float:
         return 0.0
     run.load_state_dict(state["run"])  # type: ignore[arg-type]
     return float(state["seconds"])  # type: ignore[arg-type]
-
-
-def _save_array(path: Path, array: NDArray[np.float32]) -> None:
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        np.save(file, array)
-    temporary.replace(path)

@@ -13,7 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from tests.analysis.profiles import num_parameters, profile, training
+from tests.profiles import num_parameters, profile, training
 from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
 from trainables.measurements import ProfilesRecord
 from trainables.records import (

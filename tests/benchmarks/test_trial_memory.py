@@ -2,45 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from study.cluster import connect
 from study.config import ResourcesConfig
-from tests.benchmarks.memory_watch import MemoryWatch
 from tests.benchmarks.scoreboard import Scoreboard
 from tests.benchmarks.search_alone import run_search
+from tests.benchmarks.watched_trial import WatchedStudentTrial
 from tests.factories import study_config
 from trainables.config import DatasetConfig
 from trainables.data import load
-from trainables.data.image_arrays import TrainingData
 from trainables.data.split import split
-from trainables.student import StudentTrial, TeacherArrays
 
 LIMIT_MB = 350.0
 NUM_TRIALS = 4
-
-
-class WatchedStudentTrial(StudentTrial):
-    """Watches its memory from the moment it is set up: all is imported, and its arrays lie in the object store."""
-
-    def setup(self, config: dict[str, Any], *, data: TrainingData, teacher: TeacherArrays) -> None:  # type: ignore[override] # as it is
-        """As it is, watched."""
-        self._watch = MemoryWatch()
-        super().setup(config, data=data, teacher=teacher)
-
-    def step(self) -> dict[str, Any]:
-        """An epoch, its evaluation, checkpoint and weights; then what it took."""
-        report = super().step()
-        with (Path(self._assignment.weights).parents[1] / "memory").open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(self._watch.growth() | {"failure": report["failure"]}) + "\n")
-        return report
-
-    def cleanup(self) -> None:
-        """Let go of the watch too."""
-        self._watch.stop()
-        super().cleanup()
 
 
 @pytest.mark.benchmark

@@ -1,11 +1,9 @@
 """How long a slot waits between one trial and the next, against Tune's default: a process for each trial."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import pytest
 import ray
@@ -16,24 +14,12 @@ from tests.benchmarks import step_times, usual_trial
 from tests.benchmarks.interleaved import compare
 from tests.benchmarks.scoreboard import Scoreboard
 from tests.benchmarks.search_alone import run_search
+from tests.benchmarks.timed_trial import TimedStudentTrial
 from tests.factories import study_config, training_data
-from trainables.student import StudentTrial
 
 NUM_ROUNDS = 3
 NUM_OUR_TRIALS = 8
 NUM_PEER_TRIALS = 4
-
-
-class TimedStudentTrial(StudentTrial):
-    """Notes when its steps begin and end."""
-
-    def step(self) -> dict[str, Any]:
-        """As it is, between two looks at the clock."""
-        began = time.time()
-        report = super().step()
-        file = Path(self._assignment.weights).parents[1] / "times"
-        step_times.note(file, trial=self._assignment.number, pid=os.getpid(), began=began)
-        return report
 
 
 @pytest.fixture

@@ -5,12 +5,17 @@ from pathlib import Path
 import pytest
 
 from study.profile_cache import ProfileCache, cache_folder
-from tests.profiles import architecture_profile, device_facts
+from tests.profiles import profile
 from trainables.config import ModelConfig
 from trainables.hardware.settings import ProfileSettings
 from trainables.measurements import DeviceFacts
 
 MODEL = ModelConfig(name="cnn", options={"width": 2})
+PROFILE = profile(MODEL, 2, 0.2)
+
+
+def device_facts(**changes: object) -> DeviceFacts:
+    return PROFILE.device.model_copy(update=changes)
 
 
 def cache(
@@ -27,20 +32,19 @@ def cache(
 
 
 def test_kept_profile_is_found_by_another_study(tmp_path: Path) -> None:
-    profile = architecture_profile(MODEL)
-    cache(tmp_path).put(profile)
-    assert cache(tmp_path, batch_sizes=(128, 64)).get(MODEL) == profile
+    cache(tmp_path).put(PROFILE)
+    assert cache(tmp_path, batch_sizes=(128, 64)).get(MODEL) == PROFILE
 
 
 def test_clock_and_temperature_of_the_moment_do_not_matter(tmp_path: Path) -> None:
     warm = device_facts(versions={"torch": "2", "temperature_celsius": "70", "clock_mhz": "1700"})
     cold = device_facts(versions={"torch": "2", "temperature_celsius": "40", "clock_mhz": "300"})
-    cache(tmp_path, device=warm).put(architecture_profile(MODEL))
+    cache(tmp_path, device=warm).put(PROFILE)
     assert cache(tmp_path, device=cold).get(MODEL) is not None
 
 
 def test_whatever_changes_a_measurement_is_measured_anew(tmp_path: Path) -> None:
-    cache(tmp_path).put(architecture_profile(MODEL))
+    cache(tmp_path).put(PROFILE)
     assert cache(tmp_path).get(ModelConfig(name="cnn", options={"width": 3})) is None
     others = [
         cache(tmp_path, device=device_facts(name="another processor")),
@@ -53,7 +57,7 @@ def test_whatever_changes_a_measurement_is_measured_anew(tmp_path: Path) -> None
 
 
 def test_torn_profile_is_measured_again_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cache(tmp_path).put(architecture_profile(MODEL))
+    cache(tmp_path).put(PROFILE)
     (kept,) = (tmp_path / "profiles").iterdir()
     kept.write_text('{"model": ')
     assert cache(tmp_path).get(MODEL) is None

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from study import store as stores
-from study.files import write_record
 from study.progress import Progress, describe
 from study.status import find_studies, read_status, seems_dead, status_view
 from tests.factories import study_config
 from trainables.metrics import metric
 from trainables.records import StatusRecord, StudyPaths, TrialRecord, TrialState
+from trainables.whole_files import write_record
 
 OBJECTIVES = (metric("validation_accuracy"), metric("latency_p50_ms_batch1"))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.atomic_write import replacing, write_text
+from trainables.whole_files import replacing, write_text
 
 
 def interrupted(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a temporary name beside their own, then renamed."""
+"""Files that are whole or not there: written under a temporary name beside their own, flushed, then renamed."""
 
 import os
 import tempfile
@@ -6,20 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import BaseModel
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path` that takes its place at the end; after an error, `path` is as it was.
 
-    The temporary name ends as `path` does, for writers that go by the ending.
+    The folder is made where it does not exist. The temporary name ends as `path` does, for writers that go by the
+    ending, and is on the disk before it is renamed.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes it readable by its owner alone; a report is for others too.
+        # mkstemp makes it readable by its owner alone; a study is for others too.
         temporary.chmod(0o644)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -29,3 +35,8 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_record(path: Path, record: BaseModel) -> None:
+    """Write a record as JSON."""
+    write_text(path, record.model_dump_json(indent=1))
