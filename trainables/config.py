@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-OptionValue = bool | int | float | str | tuple[int, ...]
+OptionScalar = bool | int | float | str
+OptionValue = OptionScalar | tuple[OptionScalar, ...]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -1,5 +1,6 @@
 """Architectures measured alone on their device, in one Ray task that holds the whole of it and submits nothing."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from trainables.teacher_outputs import Split, StoredOutputs
 from trainables.training import DeviceData, DistillationRun, initial_model, student_run
 
 NUM_IMAGES = 8_192
+NUM_BATCHES = 32
 
 
 @final
@@ -149,16 +151,14 @@ def profile_architectures(
 
 
 def _stepper(run: DistillationRun, batch_size: int) -> Callable[[], int]:
-    """One optimiser step a call, on batches of images in random order, over and over."""
-    if batch_size > NUM_IMAGES:
-        raise ValueError(f"batch size {batch_size}: a profile holds {NUM_IMAGES} images, and a batch must fit in them")
-    order_N = torch.randperm(NUM_IMAGES, generator=generator(0, "profile_order"))
-    order_N = order_N.to(run.device)
-    batches = [part for part in torch.split(order_N, batch_size) if len(part) == batch_size]
-    turn = iter(range(10**12))
+    """One optimiser step a call, on random batches, over and over."""
+    stream = generator(0, "profile_batches")
+    batches = itertools.cycle(
+        [torch.randint(NUM_IMAGES, (batch_size,), generator=stream).to(run.device) for _ in range(NUM_BATCHES)]
+    )
 
     def step() -> int:
-        run.train_step(batches[next(turn) % len(batches)])
+        run.train_step(next(batches))
         return batch_size
 
     return step
