@@ -59,6 +59,9 @@ def resume(directory: Path, *, address: str | None, console: Console) -> Path:
 def _progress(store: StudyStore, console: Console, dashboard: str) -> Progress:
     _end_on_sigterm()
     progress = Progress(store.paths, store.record, console, store.config.search.num_trials)
+    if store.config.fingerprint("study") != store.record.fingerprint:
+        made_with = ", ".join(f"{name} {version}" for name, version in store.record.versions.items())
+        progress.line(f"made with other versions ({made_with}): what follows is not exactly comparable")
     progress.line(f"study in {store.paths.root}" + (f", dashboard at http://{dashboard}" if dashboard else ""))
     return progress
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from study.config import StudyConfig, preset_names, read_config
+from study.errors import StageFailedError, StudyInterruptedError
 from study.status import find_studies, read_status, seems_dead, status_view
 from trainables.registry import resolve
 
@@ -129,9 +130,12 @@ def _plain_errors() -> Iterator[None]:
     except ValueError as error:
         typer.echo(f"kd-study: {error}", err=True)
         raise typer.Exit(EXIT_WRONG_USE) from error
-    except KeyboardInterrupt:
-        typer.echo("kd-study: interrupted; what is stored stays, kd-study resume goes on", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except StageFailedError as error:
+        typer.echo(f"kd-study: {error}", err=True)
+        raise typer.Exit(EXIT_FAILED) from error
+    except (StudyInterruptedError, KeyboardInterrupt) as error:
+        typer.echo(f"kd-study: {error or 'interrupted before the study began'}", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
 def _import_folder(study: str) -> str | None:

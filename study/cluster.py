@@ -11,6 +11,7 @@ from typing import Any, cast
 import ray
 
 from study.config import ResourcesConfig
+from study.errors import StageFailedError
 
 # Read by Ray and Tune when they start; what the user has set stands.
 ENVIRONMENT = {
@@ -77,9 +78,25 @@ def connect(resources: ResourcesConfig, address: str | None, import_folder: str 
 
 
 def streamed(outputs: object) -> Iterator[Any]:
-    """What a streaming task yields, as soon as it yields it; its exception, if it ends with one."""
+    """What a streaming task yields, as soon as it yields it.
+
+    Raises:
+        StageFailedError: the task ended with an exception.
+    """
     for reference in cast("Iterator[ray.ObjectRef[Any]]", outputs):
-        yield ray.get(reference)
+        yield result_of(reference)
+
+
+def result_of(reference: "ray.ObjectRef[Any]") -> Any:
+    """A task's result.
+
+    Raises:
+        StageFailedError: the task ended with an exception, which is given as the cause.
+    """
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise StageFailedError(f"{type(error.cause).__name__}: {error.cause}") from error
 
 
 def trial_resources(config: ResourcesConfig) -> TrialResources:

@@ -85,7 +85,8 @@ class StudyConfig(Frozen):
 
     def fingerprint(self, stage: Literal["teach", "profile", "study"]) -> str:
         """Hash of what changes a stage's result: data, networks, seeds and versions; not counts or resources."""
-        inputs: dict[str, Any] = {"versions": library_versions()}
+        versions = library_versions()
+        inputs: dict[str, Any] = {name: versions[name] for name in ("kd-study", "torch", "numpy")}
         fields = {
             "teach": ("dataset", "teacher"),
             "profile": ("teacher", "space", "profile"),

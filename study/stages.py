@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import ray
 from ray import tune
 
 from analysis.report import write_report
 from search_spaces.space import SearchSpace
-from study.cluster import TrialResources, streamed, whole_device
+from study.cluster import TrialResources, result_of, streamed, whole_device
 from study.config import StudyConfig
+from study.errors import StudyInterruptedError
 from study.monitor import Monitor
 from study.profile_cache import ProfileCache, cache_folder
 from study.progress import Progress
@@ -39,10 +39,6 @@ class Launch:
     progress: Progress
 
 
-class StudyInterruptedError(RuntimeError):
-    """The search was asked to end before its last trial; what it has is stored, and `resume` goes on."""
-
-
 def run_stages(launch: Launch) -> Path:
     """Run the stages that are not stored yet; returns the report's path.
 
@@ -58,6 +54,9 @@ def run_stages(launch: Launch) -> Path:
         search(launch, teacher, profiles)
         progress.stage("report", "tables and figures")
         report = write_report(launch.store.paths.root)
+    except (KeyboardInterrupt, StudyInterruptedError) as error:
+        progress.finish("interrupted", f"kd-study resume {launch.store.paths.root}")
+        raise StudyInterruptedError(f"interrupted: kd-study resume {launch.store.paths.root} goes on") from error
     except BaseException as error:
         progress.finish("failed", f"{type(error).__name__}: {error}")
         raise
@@ -102,7 +101,7 @@ def profile(launch: Launch) -> ProfilesRecord:
     batch_sizes = sorted({*launch.space.training_batch_sizes(), config.teacher.training.batch_size})
     device = whole_device(config.resources)
     images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus)
-    facts: DeviceFacts = ray.get(describe_device.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(*images))
+    facts: DeviceFacts = result_of(describe_device.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(*images))
     cache = ProfileCache(
         cache_folder(), facts, config.profile, batch_sizes, data.input_shape, data.num_classes, launch.resources.cpus
     )
@@ -163,8 +162,11 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     proposer = Proposer(store, launch.space, isolated)
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
     slots = Slots()
+    if proposer.is_finished:
+        launch.progress.stage("search", f"stored: {proposer.num_trials} students")
+        return
     launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once")
-    number = 1 + max((int(path.name) for path in store.paths.launch(0).parent.glob("[0-9]*")), default=0)
+    number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
     tuner = tune.Tuner(
         tune.with_parameters(StudentTrial, data=launch.data, teacher=load_teacher(store.paths, teacher)),
         tune_config=tune.TuneConfig(
@@ -177,7 +179,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         ),
         run_config=tune.RunConfig(
             name=str(number),
-            storage_path=str(store.paths.launch(number).parent),
+            storage_path=str(store.paths.launches),
             callbacks=[Monitor(proposer, slots, launch.progress)],
             failure_config=tune.FailureConfig(max_failures=store.config.resources.max_failures),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
@@ -187,7 +189,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     tuner.fit()
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
     if any(trial.state is TrialState.RUNNING for trial in proposer.records()):
-        raise StudyInterruptedError(f"interrupted: go on with it by kd-study resume {store.paths.root}")
+        raise StudyInterruptedError("the search was asked to end")
 
 
 def _stored_teacher(paths: StudyPaths) -> TeacherRecord | None:

@@ -41,7 +41,7 @@ def find_studies(root: Path) -> list[Path]:
 def seems_dead(status: StatusRecord) -> bool:
     """Whether a driver that should be at work has not written for long."""
     silent = (datetime.now(UTC) - status.updated_at).total_seconds()
-    return status.stage not in {"done", "failed"} and silent > SECONDS_WITHOUT_A_WORD
+    return status.stage not in {"done", "failed", "interrupted"} and silent > SECONDS_WITHOUT_A_WORD
 
 
 def status_view(status: StatusRecord) -> RenderableType:

@@ -1,6 +1,7 @@
 """Weights and training states on disk: written whole or not at all, read without executing anything."""
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,9 +25,11 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, obje
     Raises:
         ValueError: the file is not such a state.
     """
+    if not zipfile.is_zipfile(path):  # torch would take anything else for its old pickle format
+        raise ValueError(f"{path}: not a readable training state (its end is missing)")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path}: not a readable training state ({type(error).__name__})") from error
     if not isinstance(state, dict):
         raise ValueError(f"{path}: holds a {type(state).__name__}, not a training state")

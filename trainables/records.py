@@ -69,9 +69,10 @@ class StudyPaths:
         """`ProfilesRecord`."""
         return self.root / "profiles.json"
 
-    def launch(self, number: int) -> Path:
-        """Tune's own folder of the n-th launch."""
-        return self.root / "launches" / str(number)
+    @property
+    def launches(self) -> Path:
+        """Tune's own folders, one a launch, by number from 1."""
+        return self.root / "launches"
 
     def checkpoint(self, trial_number: int) -> Path:
         """Whole training state of a living trial, replaced each epoch."""
@@ -209,7 +210,7 @@ class StatusRecord(Frozen):
     """How far a study is, for whoever asks from outside; written whole by the driver."""
 
     name: str
-    stage: str = Field(description='"teach", "profile", "search", "report", "done" or "failed"')
+    stage: str = Field(description='"teach", "profile", "search", "report", "done", "interrupted" or "failed"')
     detail: str
     num_target_trials: int
     num_trials: dict[str, int] = Field(description="by TrialState")

@@ -1,6 +1,7 @@
 """One trial as Ray Tune sees it: a student that trains an epoch a step, in a process that is used again and again."""
 
 import gc
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from trainables.teacher_outputs import LiveTeacher, Split, StoredOutputs, Teache
 from trainables.training import DeviceData, DistillationRun, TrainingDivergedError, student_run
 
 Report = dict[str, Any]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,8 @@ class StudentTrial(tune.Trainable):
     def _resumed_run(self) -> DistillationRun:
         run = student_run(self._assignment.student, self._data, self._teacher_source())
         checkpoint = Path(self._assignment.checkpoint)
-        if checkpoint.exists():
-            state = load_state(checkpoint, self._device)
+        state = _stored_state(checkpoint, self._device) if checkpoint.exists() else None
+        if state is not None:
             run.load_state_dict(cast("dict[str, object]", state["run"]))
             self._reports = cast("list[Report]", state["reports"])
             # The driver may have died before it stored the newest epochs: they are told again, not trained again.
@@ -170,6 +173,14 @@ class StudentTrial(tune.Trainable):
             "device": str(self._device),
             "done": finished or failure is not None,
         }
+
+
+def _stored_state(checkpoint: Path, device: torch.device) -> dict[str, object] | None:
+    try:
+        return load_state(checkpoint, device)
+    except ValueError as error:  # a disk's fault: the trial is better trained again than lost
+        logger.warning("%s; the trial begins anew", error)
+        return None
 
 
 def _tensor(array: NDArray[np.float32]) -> torch.Tensor:

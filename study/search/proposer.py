@@ -74,6 +74,12 @@ class Proposer:
         """How many trials the study is to have, duplicates not counted."""
         return self._num_trials
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the study has all its trials, and each has ended."""
+        running = any(record.state is TrialState.RUNNING for record in self.records())
+        return not running and self._num_counted() >= self._num_trials
+
     def records(self) -> Sequence[TrialRecord]:
         """All trials as last told."""
         return list(self._records.values())

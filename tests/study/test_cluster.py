@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import ray
 
-from study.cluster import TrialResources, WholeDevice, trial_resources, whole_device
+from study.cluster import TrialResources, WholeDevice, streamed, trial_resources, whole_device
 from study.config import ResourcesConfig
+from study.errors import StageFailedError
 
 
 def nodes(monkeypatch: pytest.MonkeyPatch, *resources: dict[str, float]) -> None:
@@ -54,3 +55,14 @@ def test_request_that_no_node_can_serve_is_refused_with_what_there_is(monkeypatc
     message = r"asks for 8 CPUs and 0\.25 GPUs, .*there are: 2 CPUs and 0 GPUs, 4 CPUs and 1 GPUs"
     with pytest.raises(ValueError, match=message):
         trial_resources(ResourcesConfig(cpus_per_trial=8))
+
+
+def test_failed_task_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    cause = ArithmeticError("the loss is nan")
+
+    def get(_: object) -> None:
+        raise ray.exceptions.RayTaskError("train_teacher", "traceback", cause)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(ray, "get", get)
+    with pytest.raises(StageFailedError, match="ArithmeticError: the loss is nan"):
+        next(streamed(iter([object()])))

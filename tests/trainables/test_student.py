@@ -155,3 +155,14 @@ def test_trial_asks_for_its_share_and_is_called_by_what_it_trains(tmp_path: Path
     request = StudentTrial.default_resource_request(config)
     assert request.required_resources == {"CPU": 2.0, "GPU": 0.25}
     assert repr(BareTrial(config, teacher)) == "Student 7: cnn(width=2) kd"
+
+
+def test_trial_whose_state_a_disk_has_lost_begins_anew(
+    tmp_path: Path, teacher: TeacherArrays, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = assignment(tmp_path, student())
+    checkpoint = StudyPaths(tmp_path).checkpoint(0)
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"torn")
+    assert [report["epoch"] for report in steps(BareTrial(config, teacher))] == [1, 2, 3]
+    assert "the trial begins anew" in caplog.text
