@@ -167,12 +167,14 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         return
     launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once")
     number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
+    trainable = tune.with_parameters(StudentTrial, data=launch.data, teacher=load_teacher(store.paths, teacher))
+    trainable.__qualname__ = StudentTrial.__qualname__  # what the dashboard and the process list show
     tuner = tune.Tuner(
-        tune.with_parameters(StudentTrial, data=launch.data, teacher=load_teacher(store.paths, teacher)),
+        trainable,
         tune_config=tune.TuneConfig(
             search_alg=StudySearcher(proposer, assign, slots, resources.num_slots),
             num_samples=-1,
-            max_concurrent_trials=resources.num_slots + 1,
+            max_concurrent_trials=resources.num_slots,
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,

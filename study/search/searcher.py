@@ -14,7 +14,7 @@ from trainables.metrics import Source, is_metric, metric
 
 @final
 class StudySearcher(Searcher):
-    """Hands a trial to each slot and keeps one more ready, so that a slot never waits for the sampler."""
+    """Hands a trial to each slot, and asks for the next as soon as one starts: a slot does not wait for the sampler."""
 
     def __init__(
         self, proposer: Proposer, assign: Callable[[Proposal], TrialAssignment], slots: Slots, num_slots: int
@@ -38,17 +38,16 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override] # FINISHED is a str
         """The next trial's assignment; None for "not now"; `FINISHED` when there will be no more."""
-        if len(self._numbers) > self._num_slots:
+        if len(self._numbers) >= self._num_slots:
             return None
-        if self._asked is None:
-            self._asked = self._executor.submit(self._proposer.next)
-        if self._numbers and not self._asked.done():
+        asked = self._asked or self._ask()
+        if self._numbers and not asked.done():
             return None
-        proposal = self._asked.result()
-        self._asked = None
+        proposal = asked.result()
         if proposal is None:
             return str(Searcher.FINISHED)
         self._numbers[trial_id] = proposal.number
+        self._ask()
         return self._assign(proposal).model_dump(mode="json")
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -68,6 +67,10 @@ class StudySearcher(Searcher):
             self._proposer.fail(number, str(result["failure"]))
         else:
             self._end(number, result)
+
+    def _ask(self) -> "Future[Proposal | None]":
+        self._asked = self._executor.submit(self._proposer.next)
+        return self._asked
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the storage is the truth."""
