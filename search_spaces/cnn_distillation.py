@@ -66,12 +66,18 @@ class CnnDistillation(Frozen):
         )
 
     def baselines(self) -> Sequence[Mapping[str, object]]:
-        """A labels-only student of each width: smallest batch, learning rate in the middle of its (log) range."""
-        if "labels" not in self.methods:
-            return []
-        low, high = self.learning_rates
-        shared = {"method": "labels", "batch_size": min(self.batch_sizes), "learning_rate": math.sqrt(low * high)}
-        return [{"width": width, **shared} for width in self.widths]
+        """A labels-only student of each width, then its partner under each other method, alike in all else.
+
+        Each takes the smallest batch and the middle of every range, on the scale that it is searched on.
+        """
+        shared = {"batch_size": min(self.batch_sizes), "learning_rate": math.sqrt(math.prod(self.learning_rates))}
+        soft = {"temperature": math.sqrt(math.prod(self.temperatures)), "alpha": sum(self.alphas) / 2}
+        methods = sorted(self.methods, key=lambda method: method != "labels")  # labels first, else as listed
+        return [
+            {"width": width, "method": method, **shared, **(soft if method == "kd" else {})}
+            for method in methods
+            for width in self.widths
+        ]
 
     def architectures(self) -> Sequence[ModelConfig]:
         """One network a width."""

@@ -23,7 +23,7 @@ class SearchSpace(Protocol):
         """The student of a trial. The study sets the training seed, one for all of a search's trials."""
 
     def baselines(self) -> Sequence[Mapping[str, object]]:
-        """Parameters of the labels-only students that are enqueued first."""
+        """Parameters of what is enqueued first: labels-only students, then what they are to be compared with."""
 
     def architectures(self) -> Sequence[ModelConfig]:
         """Every network that `suggest` can name: what `profile` must measure."""

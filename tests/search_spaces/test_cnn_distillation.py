@@ -43,13 +43,27 @@ def test_learning_rate_and_temperature_are_searched_by_their_logarithm() -> None
         assert distribution.log
 
 
-def test_baseline_learning_rate_is_the_middle_of_its_range() -> None:
-    (baseline,) = CnnDistillation(widths=(4,), learning_rates=(0.001, 0.1)).baselines()
-    assert baseline["learning_rate"] == pytest.approx(0.01)
+def test_baselines_take_the_middle_of_each_range_on_its_own_scale() -> None:
+    space = CnnDistillation(widths=(4,), learning_rates=(0.001, 0.1), temperatures=(2, 8), alphas=(0.2, 0.6))
+    labels, kd = space.baselines()
+    assert labels["learning_rate"] == pytest.approx(0.01)
+    assert kd["temperature"] == pytest.approx(4)
+    assert kd["alpha"] == pytest.approx(0.4)
 
 
-def test_without_labels_there_is_no_baseline() -> None:
-    assert list(CnnDistillation(methods=("kd",)).baselines()) == []
+def test_each_labels_only_baseline_has_a_partner_that_differs_in_method_alone() -> None:
+    space = CnnDistillation(widths=(1, 4), methods=("kd", "labels"))
+    labels, partners = space.baselines()[:2], space.baselines()[2:]
+    for one, other in zip(labels, partners, strict=True):
+        assert (one["method"], other["method"]) == ("labels", "kd")
+        assert {name: other[name] for name in one if name != "method"} == {
+            name: one[name] for name in one if name != "method"
+        }
+
+
+def test_method_of_ones_own_is_suggested_with_its_own_defaults() -> None:
+    space = CnnDistillation(widths=(4,), methods=("my_losses:mine",))
+    assert space.suggest(ask()).loss.key == "my_losses:mine()"
 
 
 @pytest.mark.parametrize(

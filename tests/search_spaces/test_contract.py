@@ -42,7 +42,8 @@ def test_method_parameter_names_the_students_method(space: SearchSpace) -> None:
         assert student.loss.name in space.methods
 
 
-def test_baselines_are_labels_only_students_of_each_architecture(space: SearchSpace) -> None:
+def test_baselines_begin_with_a_labels_only_student_of_each_architecture(space: SearchSpace) -> None:
     baselines = [space.suggest(optuna.trial.FixedTrial(dict(each))) for each in space.baselines()]  # type: ignore[arg-type]
-    assert {student.loss.name for student in baselines} == {"labels"}
-    assert [student.model.key for student in baselines] == [model.key for model in space.architectures()]
+    first = baselines[: len(space.architectures())]
+    assert {student.loss.name for student in first} == {"labels"}
+    assert [student.model.key for student in first] == [model.key for model in space.architectures()]
