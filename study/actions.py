@@ -28,6 +28,7 @@ def run(
     stores.check_vacant(directory)
     _make_importable(import_folder)
     space, data = prepare(config)
+    console.print("configuration, images and networks are in order; starting Ray")
     with connect(config.resources, address, import_folder) as dashboard:
         resources = trial_resources(config.resources)
         with (
@@ -49,6 +50,7 @@ def resume(directory: Path, *, address: str | None, console: Console) -> Path:
     config = parse_config(record.config, str(paths.study_json))
     with stores.reopen(directory) as store:
         space, data = prepare(config)
+        console.print("configuration, images and networks are in order; starting Ray")
         with (
             connect(config.resources, address, record.import_folder) as dashboard,
             _progress(store, console, dashboard) as progress,

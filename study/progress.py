@@ -93,7 +93,7 @@ class Progress:
             stage=self._stage,
             detail=self._detail,
             num_target_trials=self._num_trials,
-            num_trials=dict(Counter(trial.state.value for trial in self._trials)),
+            num_trials=dict(Counter(_shown_state(trial).value for trial in self._trials)),
             front=tuple(self._front_rows()),
             started_at=self._started_at,
             updated_at=datetime.now(UTC),
@@ -133,6 +133,11 @@ def describe(trial: TrialRecord, objectives: Sequence[Metric]) -> str:
     outcome = values if trial.state is TrialState.COMPLETE else f"{trial.state.value}: {trial.reason}"
     repeats = "" if trial.duplicate_of is None else f" (repeats trial {trial.duplicate_of})"
     return f"trial {trial.number}: {format_parameters(trial.parameters)}: {outcome}{repeats}"
+
+
+def _shown_state(trial: TrialRecord) -> TrialState:
+    """A trial that has been asked ahead and has no process yet waits, whatever Optuna calls it."""
+    return TrialState.WAITING if trial.state is TrialState.RUNNING and not trial.spans else trial.state
 
 
 def _counted(trials: Iterable[TrialRecord], states: frozenset[TrialState]) -> list[TrialRecord]:

@@ -47,7 +47,10 @@ def seems_dead(status: StatusRecord) -> bool:
 def status_view(status: StatusRecord) -> RenderableType:
     """A status as a person reads it on a terminal."""
     head = Text.assemble((status.name, "bold"), f"  {status.stage}  {status.detail}")
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(status.num_trials.items()) if state != "waiting")
+    names = {"fail": "failed", "running": "running" if status.stage == "search" else "unfinished"}
+    counts = ", ".join(
+        f"{count} {names.get(state, state)}" for state, count in sorted(status.num_trials.items()) if state != "waiting"
+    )
     left = "" if status.seconds_left is None else f"  about {_duration(status.seconds_left)} left"
     trials = Text(f"trials: {counts or 'none yet'}, of {status.num_target_trials}{left}")
     return Group(head, trials, front_table(status)) if status.front else Group(head, trials)

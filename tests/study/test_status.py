@@ -80,11 +80,14 @@ def test_status_says_stage_trials_front_and_time_left() -> None:
 def test_progress_writes_what_status_reads(tmp_path: Path) -> None:
     progress, _ = new_progress(tmp_path)
     progress.stage("search", "4 students")
-    progress.show_trials([trial(0, TrialState.COMPLETE), trial(1, TrialState.RUNNING)], 4)
+    asked_ahead = trial(2, TrialState.RUNNING)
+    progress.show_trials(
+        [trial(0, TrialState.COMPLETE), trial(1, TrialState.RUNNING, spans=((1.0, None),)), asked_ahead], 4
+    )
     progress.finish("done", "report.html")
     read = read_status(tmp_path)
     assert read.stage == "done"
-    assert read.num_trials == {"complete": 1, "running": 1}
+    assert read.num_trials == {"complete": 1, "running": 1, "waiting": 1}
     assert [row["number"] for row in read.front] == [0]
 
 

@@ -69,7 +69,7 @@ def test_the_last_feature_is_the_classifier(name: str) -> None:
         ("cnn", {"width": 8.0}, r'model "cnn": option width = 8\.0: .* valid integer'),
         ("cnn", {"width": True}, r'model "cnn": option width = True: .* valid integer'),
         ("cnn", {}, r'model "cnn": option width.* required'),
-        ("cnn", {"width": 8, "depth": 3}, r'model "cnn": option depth = 3: .* not an option'),
+        ("cnn", {"width": 8, "depth": 3}, r'model "cnn": there is no option depth = 3; allowed are width'),
         ("mlp", {"hidden": ()}, r'model "mlp": option hidden = \(\): .* at least 1 item'),
         ("mlp", {"hidden": (8, 0)}, r'model "mlp": option hidden\.1 .* greater than or equal to 1'),
         ("mlp", {"hidden": (8,), "dropout": 1.0}, r'model "mlp": option dropout = 1\.0: .* less than 1'),
