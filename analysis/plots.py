@@ -42,13 +42,14 @@ def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
 _FRONT = (
     "Each marker is a student that was trained in full; the line joins those that no other student beats in both "
     "directions, with their size beside them, and the beaten ones are faded. Vertical bars are one standard error "
-    "of the accuracy, horizontal bars the 95 % interval of the median latency (often narrower than the marker). "
-    "The dotted line is the teacher's level."
+    "of the accuracy, horizontal bars the 95 % interval of the median latency (often narrower than the marker), "
+    "moved out each way by the relative interquartile range of its runs where the measurement did not settle. The "
+    "dotted line is the teacher's level."
 )
 _SIZE = (
     "Faint markers are all students trained in full, lines join the best of each method. Look at one size at a "
     "time: where the bars (one standard error) of two methods overlap, the difference may be chance. The method "
-    "with more students had more tries at its best."
+    "with more students had more tries at its best, and another training seed would move every marker."
 )
 _TEMPERATURE = (
     "Each circle is a distilled student, larger for a larger network. Blue is better and orange worse than the "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from analysis.axes import Scale, metric_scale
-from analysis.findings import ACCURACY, binomial_standard_error, latency_of
+from analysis.findings import ACCURACY, binomial_standard_error, latency_of, median_interval
 from analysis.pareto import candidates, cost_metric
 from analysis.results import StudyResults
 from analysis.students import hover_text, method, method_title, methods, model_key, sizes
@@ -117,15 +117,19 @@ def _add_method(drawn: go.Figure, results: StudyResults, trials: Sequence[TrialR
 
 
 def _x_bars(results: StudyResults, trials: Sequence[TrialRecord], x: Metric) -> dict[str, object] | None:
-    """95 % interval of a median latency."""
+    """Where a median latency lies: its 95 % interval, wider where it did not settle."""
     batch_size = latency_batch_size(x.name)
     if batch_size is None or x.name != latency_name(50, batch_size):
         return None
-    measured = [latency_of(results, trial, batch_size) for trial in trials]
+    arms = []
+    for trial in trials:
+        measured = latency_of(results, trial, batch_size)
+        low, high = (0.0, 0.0) if measured is None else median_interval(measured)
+        arms.append((0.0, 0.0) if measured is None else (measured.p50_ms - low, high - measured.p50_ms))
     return {
         "type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": MUTED,
-        "array": [0.0 if each is None else max(0.0, each.p50_high_ms - each.p50_ms) for each in measured],
-        "arrayminus": [0.0 if each is None else max(0.0, each.p50_ms - each.p50_low_ms) for each in measured],
+        "array": [above for _, above in arms],
+        "arrayminus": [below for below, _ in arms],
     }  # fmt: skip
 
 

@@ -6,10 +6,21 @@ from pathlib import Path
 
 from analysis.images import write_images
 from analysis.plots import ReportFigure, report_figures
-from analysis.report_page import bullets, figure_html, page, paragraphs, table_html
-from analysis.report_tables import front_table, level_table, size_table, state_table, versions_table
-from analysis.report_words import asked, found, measured
+from analysis.report_measured import measured
+from analysis.report_page import bullets, code, figure_html, page, paragraphs, table_html
+from analysis.report_tables import (
+    Table,
+    front_table,
+    level_table,
+    measured_table,
+    pair_table,
+    size_table,
+    state_table,
+    versions_table,
+)
+from analysis.report_words import asked, found, loading_code, taking_away
 from analysis.results import StudyResults, read_study, trials_table
+from analysis.wording import moment_text
 from trainables.records import StudyPaths
 from trainables.whole_files import replacing, write_text
 
@@ -48,19 +59,26 @@ def report_html(results: StudyResults, figures: tuple[ReportFigure, ...], writte
     """The report as one page that needs no network."""
     drawn = "".join(figure_html(each) for each in figures)
     record = results.record
-    found_tables = "".join(table_html(table) for table in (level_table(results), size_table(results)))
+    pairs = pair_table(results)
+    found_tables = _tables_html(level_table(results), *([pairs] if pairs.rows else []), size_table(results))
+    measured_tables = _tables_html(measured_table(results), state_table(results))
     return page(
         title=f"Distillation study {record.name}",
-        subtitle=f"Created {_moment(record.created_at)}, reported {_moment(written_at)}",
+        subtitle=f"Created {moment_text(record.created_at)}, reported {moment_text(written_at)}",
         sections=(
             ("asked", "What was asked", paragraphs(asked(results))),
             ("found", "What was found", bullets(found(results)) + found_tables),
             ("figures", "Figures", drawn),
             ("front-table", "The front", table_html(front_table(results)) + _FILES),
-            ("measured", "How it was measured", paragraphs(measured(results)) + table_html(state_table(results))),
+            ("take", "Taking a student away", paragraphs(taking_away(results)) + code(loading_code(results))),
+            ("measured", "How it was measured", paragraphs(measured(results)) + measured_tables),
             ("versions", "With what", table_html(versions_table(results)) + paragraphs(_fingerprint(results))),
         ),
     )
+
+
+def _tables_html(*tables: Table) -> str:
+    return "".join(table_html(table) for table in tables)
 
 
 _FILES = (
@@ -71,10 +89,6 @@ _FILES = (
 
 def _fingerprint(results: StudyResults) -> list[str]:
     return [f"Fingerprint of the study's inputs: {results.record.fingerprint}."]
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _write_tables(results: StudyResults, paths: StudyPaths) -> None:

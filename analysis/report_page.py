@@ -39,6 +39,8 @@ td, tbody th { white-space: nowrap; }
 td.long { white-space: normal; min-width: 16em; overflow-wrap: anywhere; }
 thead th { font-weight: 600; border-top: 0; border-bottom: 2px solid var(--line); }
 tbody th { font-weight: 600; }
+pre { background: var(--paper); border: 1px solid var(--line); border-radius: 6px; padding: 12px 16px; overflow-x: auto;
+  font-size: .88rem; line-height: 1.5; }
 a { color: var(--accent); }
 nav { display: flex; flex-wrap: wrap; gap: 2px 16px; }
 @media (max-width: 600px), (hover: none) { .modebar-container { display: none; } }
@@ -46,7 +48,7 @@ nav { display: flex; flex-wrap: wrap; gap: 2px 16px; }
   figure { padding: 12px 8px 10px; } th, td { padding: 6px 10px; } }
 @media print { body { background: #fff; } figure, .table { break-inside: avoid; } nav { display: none; } }
 """
-_LONG_CELL = 60
+_LONG_CELL = 40
 _PLOT_CONFIG = {
     "responsive": True,
     "displaylogo": False,
@@ -81,6 +83,11 @@ def page(*, title: str, subtitle: str, sections: Sequence[tuple[str, str, str]])
 def paragraphs(sentences: Sequence[str]) -> str:
     """Plain text as paragraphs."""
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+
+
+def code(text: str) -> str:
+    """Lines of a program, to be copied; empty text is left out."""
+    return f'<pre tabindex="0"><code>{escape(text)}</code></pre>' if text else ""
 
 
 def bullets(sentences: Sequence[str]) -> str:

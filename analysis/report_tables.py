@@ -1,17 +1,30 @@
 """The report's tables, as text cells: the front, labels against teacher by size, the cheapest by accuracy, versions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.findings import ACCURACY, PARAMETERS, accuracy, cheapest_by_level, compare_by_size, num_by_state
+from analysis.findings import (
+    ACCURACY,
+    PARAMETERS,
+    accuracy,
+    cheapest_by_level,
+    compare_by_size,
+    counting_noise,
+    latency_of,
+    method_pairs,
+    num_by_state,
+)
 from analysis.pareto import cost_metric
 from analysis.results import StudyResults
 from analysis.students import LABELS_METHOD, Sizes, method, method_title, model_key, sizes, title
-from analysis.wording import parameter_text, points, significant, value_text
-from trainables.metrics import Direction
+from analysis.wording import moment_text, parameter_text, points, times_cost, value_text
+from trainables.measurements import ArchitectureProfile
+from trainables.metrics import Direction, latency_batch_size
 from trainables.records import TrialRecord
 
 UNKNOWN = "-"
+# Facts of a trial that say nothing about its numbers.
+_PRIVATE_FACTS = frozenset({"pid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ def front_table(results: StudyResults) -> Table:
     named, front = sizes(results), results.front
     parameters = [name for name in _parameter_names(front) if not _repeats_identity(front, name, named)]
     shown = [*results.objectives, *([PARAMETERS] if PARAMETERS not in results.objectives else [])]
+    batch_sizes = {size for each in results.objectives if (size := latency_batch_size(each.name)) is not None}
     rows = []
     for trial in front:
         values = [value_text(each, trial.metrics.get(each.name)) for each in shown]
@@ -35,12 +49,23 @@ def front_table(results: StudyResults) -> Table:
             parameter_text(trial.parameters[name]) if name in trial.parameters else UNKNOWN for name in parameters
         ]
         cells = [str(trial.number), named.labels[model_key(trial) or ""], method_title(method(trial)), *values]
+        if batch_sizes:
+            cells.append(_settled_text(results, trial, batch_sizes))
         if results.teacher is not None:
             cells.append(points(accuracy(trial) - results.teacher.validation_accuracy))
         rows.append((*cells, *options))
     against = ["against the teacher"] if results.teacher is not None else []
-    columns = ("trial", named.axis_title, "method", *(each.label for each in shown), *against, *parameters)
+    settled = ["latency settled"] if batch_sizes else []
+    columns = ("trial", named.axis_title, "method", *(each.label for each in shown), *settled, *against, *parameters)
     return Table("Students that no other student beats in all objectives", columns, tuple(rows))
+
+
+def _settled_text(results: StudyResults, trial: TrialRecord, batch_sizes: Iterable[int]) -> str:
+    """Whether all the latencies among the objectives settled for this student's network."""
+    measured = [latency_of(results, trial, batch_size) for batch_size in batch_sizes]
+    if any(each is not None and not each.is_stable for each in measured):
+        return "no"
+    return UNKNOWN if None in measured else "yes"
 
 
 def _parameter_names(trials: Sequence[TrialRecord]) -> list[str]:
@@ -59,35 +84,44 @@ def size_table(results: StudyResults) -> Table:
     named, num_images = sizes(results), results.num_validation_images
     rows = []
     for each in compare_by_size(results):
-        num_labels = each.num_trials.get(LABELS_METHOD, 0)
-        num_taught = sum(each.num_trials.values()) - num_labels
         limit = None if num_images is None else each.noise(num_images)
         rows.append(
             (
                 named.labels[each.model_key],
-                _best_text(each.best.get(LABELS_METHOD), num_labels),
-                _best_text(each.distilled, num_taught),
+                _best_text(each.best.get(LABELS_METHOD), each.num_labels),
+                _best_text(each.distilled, each.num_distilled),
                 UNKNOWN if each.gain is None else points(each.gain),
                 UNKNOWN if limit is None else f"{100 * limit:.2f} points",
-                _verdict(each.gain, limit),
+                each.verdict(num_images).value,
             )
         )
-    columns = (named.axis_title, "best labels only", "best distilled", "difference", "clear from", "verdict")
-    return Table("Labels against teacher, validation accuracy", columns, tuple(rows))
+    columns = (named.axis_title, "best labels only", "best distilled", "difference", "counting noise", "verdict")
+    caption = "Best of labels against best of teacher, validation accuracy at one training seed"
+    return Table(caption, columns, tuple(rows))
 
 
 def _best_text(trial: TrialRecord | None, num_trials: int) -> str:
     return UNKNOWN if trial is None else f"{100 * accuracy(trial):.2f} % (trial {trial.number}, best of {num_trials})"
 
 
-def _verdict(gain: float | None, limit: float | None) -> str:
-    if gain is None:
-        return "one method only"
-    if limit is None:
-        return "unknown"
-    if abs(gain) <= limit:
-        return "within noise"
-    return "distilled is better" if gain > 0.0 else "labels only is better"
+def pair_table(results: StudyResults) -> Table:
+    """The students that differ in method alone: their paired difference, with what it is worth."""
+    named, num_images = sizes(results), results.num_validation_images
+    rows = []
+    for pair in method_pairs(results):
+        noise = None if num_images is None else counting_noise(pair.distilled, pair.labels, num_images)
+        rows.append(
+            (
+                named.labels[model_key(pair.labels) or ""],
+                method(pair.distilled),
+                *(f"{100 * accuracy(each):.2f} % (trial {each.number})" for each in (pair.labels, pair.distilled)),
+                points(pair.gain),
+                UNKNOWN if noise is None else f"{100 * noise:.2f} points",
+                pair.verdict(num_images).value,
+            )
+        )
+    columns = (named.axis_title, "method", "labels only", "distilled", "difference", "counting noise", "verdict")
+    return Table("Pairs that differ in method alone, validation accuracy", columns, tuple(rows))
 
 
 def level_table(results: StudyResults) -> Table:
@@ -99,7 +133,7 @@ def level_table(results: StudyResults) -> Table:
     rows = []
     for level in cheapest_by_level(results, cost):
         its = level.trial.metrics.get(cost.name)
-        ratio = f"1/{significant(theirs / its)}" if theirs and its else UNKNOWN
+        ratio = times_cost(cost, theirs, its) if theirs and its else UNKNOWN
         rows.append(
             (
                 f"{100 * level.accuracy:g} %",
@@ -109,7 +143,7 @@ def level_table(results: StudyResults) -> Table:
                 ratio,
             )
         )
-    columns = ("accuracy of at least", "cheapest student", "its accuracy", cost.label, "of the teacher's")
+    columns = ("accuracy of at least", "cheapest student", "its accuracy", cost.label, "than the teacher")
     return Table(f"The student with the lowest {cost.label} for an accuracy", columns, tuple(rows))
 
 
@@ -122,6 +156,22 @@ def state_table(results: StudyResults) -> Table:
     return Table("Trials by state", ("state", "trials"), tuple(rows))
 
 
+def measured_table(results: StudyResults) -> Table:
+    """When each architecture was measured, and whether that was before this study was created."""
+    rows = []
+    if results.profiles is not None:
+        named = sizes(results)
+        students = results.profiles.students
+        rows = [_measured_row(named.name(key), students[key], results) for key in named.labels if key in students]
+        rows.append(_measured_row("teacher", results.profiles.teacher, results))
+    return Table("When each network was measured", ("network", "measured", "by"), tuple(rows))
+
+
+def _measured_row(name: str, profile: ArchitectureProfile, results: StudyResults) -> tuple[str, ...]:
+    is_kept = profile.measured_at < results.record.created_at
+    return name, moment_text(profile.measured_at), "an earlier study, kept" if is_kept else "this study"
+
+
 def versions_table(results: StudyResults) -> Table:
     """Versions and facts: of the study, of the profiles, and of the trials, each that occurred."""
     sources = [("study", results.record.versions)]
@@ -131,7 +181,7 @@ def versions_table(results: StudyResults) -> Table:
     sources += [("trials", trial.facts) for trial in results.trials]
     seen: dict[tuple[str, str], dict[str, None]] = {}
     for where, facts in sources:
-        for name, text in facts.items():
+        for name, text in ((name, text) for name, text in facts.items() if name not in _PRIVATE_FACTS):
             seen.setdefault((name, where), {})[text] = None
     merged = _merged({key: ", ".join(texts) for key, texts in seen.items()})
     return Table("Versions and hardware, as recorded", ("what", "recorded by", "value"), merged)

@@ -1,26 +1,32 @@
-"""What the report says in plain words: what was asked, what was found, how each number came to be."""
+"""What the report says in plain words: what was asked, what was found, how to take a student away."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from analysis.findings import (
     ACCURACY,
     PARAMETERS,
-    SizeComparison,
+    Verdict,
     accuracy,
     binomial_standard_error,
     compare_by_size,
     finished,
+    front_neighbours,
+    latency_at,
+    latency_of,
+    latency_resolution,
+    method_pairs,
     num_by_state,
     smallest_within,
 )
 from analysis.pareto import cost_metric
 from analysis.results import StudyResults
-from analysis.students import Sizes, sizes, title
+from analysis.students import method, model_key, sizes, title
 from analysis.timeline import SearchClock, closed_spans
-from analysis.wording import count, duration, listed, points, significant, value_text
-from trainables.measurements import ArchitectureProfile, DeviceFacts
-from trainables.metrics import Direction
-from trainables.records import TrialRecord, TrialState
+from analysis.wording import count, duration, listed, points, times, times_cost, value_text
+from trainables.config import DatasetConfig
+from trainables.metrics import Direction, Metric, latency_batch_size
+from trainables.records import StudyPaths, TrialRecord, TrialState
 
 WITHIN_TEACHER = 0.005
 _STATE_WORDS = {
@@ -60,6 +66,7 @@ def found(results: StudyResults) -> list[str]:
     return [
         *sentences,
         *_front_words(results),
+        *latency_words(results),
         *_teacher_words(results),
         *_distillation_words(results),
         *noise(results),
@@ -103,6 +110,45 @@ def _objectives_text(results: StudyResults, trial: TrialRecord) -> str:
     return listed([f"{value_text(each, trial.metrics.get(each.name))} {each.label}" for each in results.objectives])
 
 
+def latency_words(results: StudyResults) -> list[str]:
+    """How far each latency that is an objective can be trusted; nothing where it settled and tells all neighbours."""
+    texts = [_trust_text(results, each) for each in results.objectives if latency_batch_size(each.name) is not None]
+    return [text for text in texts if text]
+
+
+def _trust_text(results: StudyResults, latency: Metric) -> str:
+    if results.profiles is None:
+        return ""
+    named, neighbours = sizes(results), front_neighbours(results, latency)
+    profiles = [*results.profiles.students.values(), results.profiles.teacher]
+    measured = [each for profile in profiles if (each := latency_at(profile, latency_batch_size(latency.name) or 0))]
+    unsettled = [each for each in measured if not each.is_stable]
+    sentences = []
+    if unsettled:
+        spreads = [100 * each.relative_iqr_fraction for each in unsettled]
+        drift = 100 * max(abs(each.reference_drift_fraction) for each in unsettled)
+        sentences.append(
+            f"{len(unsettled)} of the {count(len(measured), 'measurement')} of {latency.label} (students and teacher) "
+            f"did not settle: their runs spread by up to {max(spreads):.0f} % (relative interquartile range), and the "
+            f"device's speed was off by up to {drift:.0f} %, which is corrected but not to be trusted that far."
+        )
+        if neighbours:
+            resolution = 100 * max(each.resolution_fraction for each in neighbours)
+            sentences.append(
+                f"Differences in latency below {resolution:.0f} % between neighbours on the front are not to be relied "
+                "on, and a student that missed the front by less may belong on it."
+            )
+    blurred = [
+        f"{named.name(model_key(each.faster) or '')} from {named.name(model_key(each.slower) or '')} "
+        f"({100 * each.difference_fraction:.1f} % apart)"
+        for each in neighbours
+        if not each.are_told_apart
+    ]
+    if blurred:
+        sentences.append(f"On the front {latency.label} does not tell {listed(blurred)}.")
+    return " ".join(sentences)
+
+
 def _teacher_words(results: StudyResults) -> list[str]:
     if results.teacher is None:
         return ["The teacher has not been trained yet, so that nothing can be said about the distance to it."]
@@ -114,48 +160,83 @@ def _teacher_words(results: StudyResults) -> list[str]:
         gap = 100 * (teacher.validation_accuracy - accuracy(nearest))
         text = f"{reaches}. No student comes within {100 * WITHIN_TEACHER:g} points of it yet; the nearest is "
         return [f"{text}{title(nearest, named)}, {gap:.2f} points below."]
-    fewer = teacher.num_parameters / (chosen.metrics[PARAMETERS.name] or 1.0)
+    fewer = times(teacher.num_parameters, chosen.metrics[PARAMETERS.name] or 1.0, "fewer", "more")
     text = (
         f"{reaches}. The smallest student within {100 * WITHIN_TEACHER:g} points of it is {title(chosen, named)}: "
-        f"{value_text(ACCURACY, accuracy(chosen))} with 1/{significant(fewer)} of its parameters"
+        f"{value_text(ACCURACY, accuracy(chosen))} with {fewer} parameters"
     )
     cost = cost_metric(results.objectives)
     theirs, its = results.teacher_metrics.get(cost.name), chosen.metrics.get(cost.name)
     if cost.direction is Direction.MINIMIZE and cost != PARAMETERS and theirs and its:
-        text += f" and 1/{significant(theirs / its)} of its {cost.label}"
+        named_cost = f" ({cost.label})" if latency_batch_size(cost.name) is not None else ""
+        doubt = _doubt(results, chosen, cost, theirs / its)
+        text += f" and {times_cost(cost, theirs, its)}{named_cost}{doubt}"
     return [f"{text}."]
+
+
+def _doubt(results: StudyResults, chosen: TrialRecord, cost: Metric, ratio: float) -> str:
+    """A clause where the cost is a latency that does not tell the student from the teacher."""
+    batch_size = latency_batch_size(cost.name)
+    if batch_size is None or results.profiles is None:
+        return ""
+    measured = (latency_of(results, chosen, batch_size), latency_at(results.profiles.teacher, batch_size))
+    if measured[0] is None or measured[1] is None:
+        return ""
+    resolution = latency_resolution(measured[0], measured[1])
+    is_told_apart = max(ratio, 1.0 / ratio) - 1.0 > resolution
+    return "" if is_told_apart else f", though the measurements tell only differences above {100 * resolution:.0f} %"
 
 
 def _distillation_words(results: StudyResults) -> list[str]:
     compared = [each for each in compare_by_size(results) if each.gain is not None]
     if not compared:
         return []
-    named, num_images = sizes(results), results.num_validation_images
-    if num_images is None:
-        ahead = [named.name(each.model_key) for each in compared if (each.gain or 0.0) > 0.0]
-        return [
-            f"The best distilled student is ahead of the best labels-only one at {len(ahead)} of {len(compared)} sizes."
-        ]
-    ahead = [_gain_text(each, named) for each in compared if (each.gain or 0.0) > (each.noise(num_images) or 0.0)]
-    behind = [_gain_text(each, named) for each in compared if (each.gain or 0.0) < -(each.noise(num_images) or 0.0)]
-    sentences = []
-    if ahead:
-        sentences.append(f"Distillation is clearly ahead of labels only at {listed(ahead)}.")
-    if behind:
-        sentences.append(f"{'It' if ahead else 'Distillation'} is clearly behind labels only at {listed(behind)}.")
-    rest = len(compared) - len(ahead) - len(behind)
-    if rest == len(compared):
-        sentences.append(
-            "The best distilled and the best labels-only student differ by no more than the noise at "
-            f"{'the one size that has' if rest == 1 else f'all {rest} sizes that have'} both."
+    named, num_images, pairs = sizes(results), results.num_validation_images, method_pairs(results)
+    by_pair = [
+        (
+            pair.verdict(num_images),
+            f"{named.name(model_key(pair.labels) or '')} ({method(pair.distilled)}, {points(pair.gain)})",
         )
-    elif rest:
-        sentences.append(f"At the other {count(rest, 'size')} the difference is within the noise.")
+        for pair in pairs
+    ]
+    by_best = [
+        (each.verdict(num_images), f"{named.name(each.model_key)} ({points(each.gain or 0.0)})") for each in compared
+    ]
+    sentences = []
+    if pairs:
+        pairs_text = count(len(pairs), "pair of students differs", "pairs of students differ")
+        sentences.append(f"{pairs_text} in method alone, at one training seed: distillation is {_standings(by_pair)}.")
+        sentences.append(f"Best against best, at one seed too, it is {_standings(by_best)}.")
+    else:
+        sentences.append(
+            "No two baselines differ in method alone, so that only the best of each method can be compared, at one "
+            f"training seed: distillation is {_standings(by_best)}."
+        )
+    if any(verdict is Verdict.NOT_COMPARABLE for verdict, _ in by_best):
+        sentences.append(
+            "Best students are compared only where each side had at least two tries and neither more than one try "
+            "more than the other."
+        )
     return [" ".join(sentences)]
 
 
-def _gain_text(compared: SizeComparison, named: Sizes) -> str:
-    return f"{named.name(compared.model_key)} ({points(compared.gain or 0.0)})"
+_STANDINGS = {
+    Verdict.AHEAD: "ahead by more than counting noise at",
+    Verdict.BEHIND: "behind by more than counting noise at",
+    Verdict.WITHIN: "within noise at",
+    Verdict.UNKNOWN: "different by an unknown share of noise at",
+    Verdict.NOT_COMPARABLE: "not comparable at",
+}
+
+
+def _standings(verdicts: Sequence[tuple[Verdict, str]]) -> str:
+    """Which of the named comparisons came to what."""
+    parts = []
+    for verdict, words in _STANDINGS.items():
+        texts = [text for each, text in verdicts if each is verdict]
+        if texts:
+            parts.append(f"{words} {listed(texts)}")
+    return "; ".join(parts)
 
 
 def noise(results: StudyResults) -> list[str]:
@@ -169,68 +250,43 @@ def noise(results: StudyResults) -> list[str]:
         f"All accuracies are of {num_images:,} validation images and one training seed, and each best one was picked "
         f"among several, which flatters it. At {100 * best:.1f} % the binomial standard error is {100 * error:.2f} "
         f"points: take differences below that as noise, and those below {200 * 2**0.5 * error:.2f} points (two "
-        "standard errors of a difference) as undecided. The test images have not been looked at."
+        "standard errors of a difference) as undecided. That counts images alone: another training seed moves an "
+        "accuracy too, by how much one seed cannot tell. The test images have not been looked at."
     )
     return [text]
 
 
-def measured(results: StudyResults) -> list[str]:
-    """How each number was measured, and on what."""
-    validation = (
-        "Accuracy is the share of validation images classified correctly after the last epoch; the validation images "
-        "were cut from the training images and never trained on. Only trials that ran their full budget are compared."
-    )
-    if results.profiles is None:
-        return [validation, "Latency and utilisation have not been measured yet."]
-    profiles = [*results.profiles.students.values(), results.profiles.teacher]
-    devices = list(dict.fromkeys(_device_text(profile.device) for profile in profiles))
-    alone = f"Every architecture was measured alone on its device: {'; '.join(devices)}."
-    return [validation, alone, *_latency_words(profiles), *_training_words(profiles)]
-
-
-def _device_text(device: DeviceFacts) -> str:
-    text = f"{device.name} ({device.kind}, {count(device.num_threads, 'thread')}, {device.precision})"
-    if device.peak_flops_per_s is not None:
-        text += f", {significant(device.peak_flops_per_s / 1e9)} GFLOP/s in a large matrix product"
-    return text
-
-
-def _latency_words(profiles: Sequence[ArchitectureProfile]) -> list[str]:
-    latencies = [latency for profile in profiles for latency in profile.latencies]
-    if not latencies:
-        return []
-    runs = [latency.num_runs for latency in latencies]
-    unstable = sum(not latency.is_stable for latency in latencies)
-    sizes_text = listed([str(size) for size in sorted({latency.batch_size for latency in latencies})])
-    drift = max(abs(latency.reference_drift_fraction) for latency in latencies)
-    text = (
-        f"Latency is the time of one forward pass in evaluation mode at batch {sizes_text}, after warming up, with the "
-        f"device synchronised around each of {_range_text(runs)} runs; p50, p90 and p99 are its percentiles. A fixed "
-        f"reference network, timed around each measurement, changed by at most {100 * drift:.1f} %."
-    )
-    if unstable:
-        text += f" {count(unstable, 'measurement')} of {len(latencies)} did not settle and must be read with care."
-    return [text]
-
-
-def _range_text(numbers: Sequence[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _training_words(profiles: Sequence[ArchitectureProfile]) -> list[str]:
-    trainings = [training for profile in profiles for training in profile.trainings]
-    if not trainings:
-        return []
-    text = (
-        "Training was timed on the share of the device that one trial gets. MFU is the floating-point operations of "
-        "the forward and backward pass (a multiply-accumulate counts as 2) over the time and the peak named above."
-    )
-    if all(training.gpu_utilization_fraction is None for training in trainings):
-        text += (
-            " There was no GPU, so that GPU utilisation is unknown; CPU utilisation is processor time over wall time "
-            "and threads."
+def taking_away(results: StudyResults) -> list[str]:
+    """Where the weights of the students on the front are, and what the network expects."""
+    if not results.front:
+        return ["There is no student on the front yet."]
+    named = sizes(results)
+    paths = StudyPaths(Path())
+    files = [f"{paths.student_weights(trial.number)} is {title(trial, named)}" for trial in results.front]
+    texts = [f"The weights of the students on the front are in the study's directory: {'; '.join(files)}."]
+    if loading_code(results):
+        texts.append(
+            "The lines below, run in that directory, load one. The network takes images as float32 (N, C, H, W), their "
+            "pixels scaled to [0, 1], less dataset.mean_C and over dataset.std_C by channel, and returns logits."
         )
-    if all(training.energy_joules_per_image is None for training in trainings):
-        text += " Energy is unknown on this device."
-    return [text]
+    if results.record.import_folder is not None:
+        texts.append(f"Networks and datasets of one's own are imported from {results.record.import_folder}.")
+    return texts
+
+
+def loading_code(results: StudyResults) -> str:
+    """A program that loads the most accurate student on the front; empty where there is none, or no known dataset."""
+    dataset = results.record.config.get("dataset")
+    chosen = max(results.front, key=accuracy, default=None)
+    if dataset is None or chosen is None or chosen.student is None:
+        return ""
+    model = chosen.student.model
+    return (
+        "from safetensors.torch import load_file\n"
+        "from trainables import data, models\n"
+        "from trainables.config import ModelConfig\n\n"
+        f"dataset = data.load({DatasetConfig.model_validate(dataset).name!r})\n"
+        f"config = ModelConfig(name={model.name!r}, options={model.options!r})\n"
+        "model = models.build(config, input_shape=dataset.train.image_shape, num_classes=dataset.num_classes).eval()\n"
+        f"model.load_state_dict(load_file({str(StudyPaths(Path()).student_weights(chosen.number))!r}))\n"
+    )

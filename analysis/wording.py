@@ -1,8 +1,9 @@
 """Numbers and lists as a reader sees them: units beside values, percent for fractions, counts that agree in number."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from trainables.metrics import Metric
+from trainables.metrics import Metric, latency_batch_size
 
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
@@ -36,6 +37,27 @@ def parameter_text(value: object) -> str:
 def points(difference_fraction: float) -> str:
     """A difference of two accuracies in percentage points, with its sign."""
     return f"{100 * difference_fraction:+.2f} points"
+
+
+def times(theirs: float, its: float, less: str, more: str) -> str:
+    """How much less something is than `theirs` (both > 0): "2.45 times fewer", "1.2 times more", or "no fewer"."""
+    ratio = theirs / its
+    if significant(ratio) == "1":
+        return f"no {less}"
+    return f"{significant(ratio)} times {less}" if ratio > 1.0 else f"{significant(1.0 / ratio)} times {more}"
+
+
+def times_cost(metric: Metric, theirs: float, its: float) -> str:
+    """How much less of a cost something is than `theirs` (both > 0): "1.41 times faster", "3 times less energy"."""
+    if latency_batch_size(metric.name) is not None:
+        return times(theirs, its, "faster", "slower")
+    less = "fewer" if metric.unit == "" else "less"
+    return times(theirs, its, f"{less} {metric.label}", f"more {metric.label}")
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment to the minute, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

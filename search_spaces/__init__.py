@@ -1,7 +1,5 @@
 """What may vary in a study. One file a space and one line here; users name their own as "package.module:object"."""
 
-from typing import cast
-
 from search_spaces.space import SearchSpace
 from trainables.config import NamedConfig
 from trainables.registry import construct
@@ -18,7 +16,9 @@ def build(config: NamedConfig) -> SearchSpace:
         ValueError: no such space, an option it does not take, a value that is not allowed, or a space without an
             architecture; the message names it.
     """
-    space = cast("SearchSpace", construct("space", SPACES, config))
+    space = construct("space", SPACES, config)
+    if not isinstance(space, SearchSpace):
+        raise ValueError(f'space "{config.name}" built a {type(space).__name__}: it must build a SearchSpace')
     if not space.architectures():
         raise ValueError(f'space "{config.name}" has no architecture: nothing to search')
     return space

@@ -1,13 +1,14 @@
 """What a search space is: a way from an Optuna trial to a student, and what must be known about it beforehand."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import optuna
 
 from trainables.config import ModelConfig, StudentConfig
 
 
+@runtime_checkable
 class SearchSpace(Protocol):
     """The students of a study. Its methods are pure; `suggest` depends on the trial's answers alone."""
 

@@ -7,13 +7,17 @@ from types import FrameType
 
 from rich.console import Console
 
+from search_spaces.space import SearchSpace
 from study import store as stores
-from study.cluster import connect, trial_resources
+from study.cluster import check_objectives, connect, trial_resources
 from study.config import StudyConfig, parse_config
 from study.preflight import prepare
 from study.progress import Progress
+from study.search.proposer import enqueued_baselines
 from study.stages import Launch, run_stages
 from study.store import StudyStore
+from trainables.data.image_arrays import TrainingData
+from trainables.records import StudyPaths
 
 
 def run(
@@ -25,17 +29,30 @@ def run(
         ValueError: wrong use; nothing has been started and nothing overwritten.
         StudyInterruptedError: asked to end; `resume` goes on.
     """
-    stores.check_vacant(directory)
-    _make_importable(import_folder)
-    space, data = prepare(config)
+    space, data = check(config, directory, import_folder)
+    baselines = enqueued_baselines(config.search, space)
     console.print("configuration, images and networks are in order; starting Ray")
     with connect(config.resources, address, import_folder) as dashboard:
         resources = trial_resources(config.resources)
+        check_objectives(config.objectives, resources)
         with (
-            stores.create(directory, config, space.baselines(), import_folder=import_folder) as store,
+            stores.create(directory, config, baselines, import_folder=import_folder) as store,
             _progress(store, console, dashboard) as progress,
         ):
             return run_stages(Launch(store, space, data, resources, progress))
+
+
+def check(config: StudyConfig, directory: Path, import_folder: str | None) -> tuple[SearchSpace, TrainingData]:
+    """All that can be refused before Ray starts; makes nothing.
+
+    Raises:
+        ValueError: wrong use.
+    """
+    stores.check_vacant(directory)
+    make_importable(import_folder)
+    if config.storage is not None:
+        stores.open_storage(StudyPaths(directory), config.storage)
+    return prepare(config)
 
 
 def resume(directory: Path, *, address: str | None, console: Console) -> Path:
@@ -46,7 +63,7 @@ def resume(directory: Path, *, address: str | None, console: Console) -> Path:
         StudyInterruptedError: asked to end again.
     """
     paths, record = stores.read_study_record(directory)
-    _make_importable(record.import_folder)
+    make_importable(record.import_folder)
     config = parse_config(record.config, str(paths.study_json))
     with stores.reopen(directory) as store:
         space, data = prepare(config)
@@ -68,7 +85,8 @@ def _progress(store: StudyStore, console: Console, dashboard: str) -> Progress:
     return progress
 
 
-def _make_importable(folder: str | None) -> None:
+def make_importable(folder: str | None) -> None:
+    """Let this process import from the folder of the user's TOML."""
     if folder is not None and folder not in sys.path:
         sys.path.insert(0, folder)
 
@@ -76,7 +94,10 @@ def _make_importable(folder: str | None) -> None:
 def _end_on_sigterm() -> None:
     """SIGTERM (of `ray job stop`, say) ends a study as Ctrl-C does."""
 
-    def as_interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
-        signal.raise_signal(signal.SIGINT)
+    def as_interrupt(signum: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)  # Tune's own, while it runs
+        if not callable(handler):  # a shell's background jobs ignore Ctrl-C; SIGTERM is meant for them all the same
+            raise KeyboardInterrupt
+        handler(signum, frame)
 
     signal.signal(signal.SIGTERM, as_interrupt)

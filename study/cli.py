@@ -1,6 +1,5 @@
 """The command line. A command that acts loads what acts itself: `kd-study status` must not wait for Ray and torch."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,7 +11,7 @@ from rich.console import Console
 
 from study.config import StudyConfig, preset_names, read_config
 from study.errors import StageFailedError, StudyInterruptedError
-from study.status import find_studies, read_status, seems_dead, status_view
+from study.status import find_studies, is_abandoned, read_status, status_view
 from trainables.registry import resolve
 
 EXIT_FAILED = 1
@@ -23,7 +22,7 @@ EXIT_INTERRUPTED = 130
 ACTIONS = {
     "run": "study.actions:run",
     "resume": "study.actions:resume",
-    "prepare": "study.preflight:prepare",
+    "check": "study.actions:check",
     "report": "analysis.report:write_report",
 }
 
@@ -57,10 +56,10 @@ def run(
     with _plain_errors():
         config = read_config(study, overrides or [])
         import_folder = _import_folder(study)
-        if dry_run:
-            _show_plan(config, import_folder)
-            return
         chosen = directory or Path("studies") / f"{config.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+        if dry_run:
+            _show_plan(config, chosen, import_folder)
+            return
         report = _action("run")(config, chosen, address=address, import_folder=import_folder, console=Console())
         _show_end(chosen, report)
 
@@ -80,10 +79,8 @@ def status(directory: Directory) -> None:
         record = read_status(directory)
         console = Console()
         console.print(status_view(record))
-        if seems_dead(record):
-            console.print(
-                f"no word from process {record.pid} on {record.host} for minutes: kd-study resume {directory}"
-            )
+        if is_abandoned(directory, record):
+            console.print(f"its driver (process {record.pid} on {record.host}) is gone: kd-study resume {directory}")
 
 
 @app.command(name="list")
@@ -94,9 +91,7 @@ def list_studies(root: Annotated[Path, typer.Argument(help="where studies are ke
         if not found:
             raise ValueError(f"{root} holds no study")
         for path in found:
-            record = read_status(path)
-            ended = sum(count for state, count in record.num_trials.items() if state not in {"running", "waiting"})
-            typer.echo(f"{path}  {record.stage}  {ended} of {record.num_target_trials} trials")
+            typer.echo(f"{path}  {_in_short(path)}")
 
 
 @app.command()
@@ -134,7 +129,7 @@ def _plain_errors() -> Iterator[None]:
         typer.echo(f"kd-study: {error}", err=True)
         raise typer.Exit(EXIT_FAILED) from error
     except (StudyInterruptedError, KeyboardInterrupt) as error:
-        typer.echo(f"kd-study: {error or 'interrupted before the study began'}", err=True)
+        typer.echo(f"kd-study: {str(error) or 'interrupted before the study began'}", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
@@ -147,16 +142,23 @@ def _import_folder(study: str) -> str | None:
     return str(folder) if has_modules else None
 
 
-def _show_plan(config: StudyConfig, import_folder: str | None) -> None:
-    if import_folder is not None:
-        sys.path.insert(0, import_folder)
-    space, data = _action("prepare")(config)
+def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None) -> None:
+    space, data = _action("check")(config, directory, import_folder)
     typer.echo(config.model_dump_json(indent=2))
     typer.echo(
         f"would train {config.teacher.model.key} on {len(data.train):,} images, measure "
         f"{len(space.architectures())} architectures, and train {config.search.num_trials} students "
         f"({', '.join(space.methods)}) for {', '.join(config.objectives)}"
     )
+
+
+def _in_short(directory: Path) -> str:
+    try:
+        record = read_status(directory)
+    except ValueError as error:
+        return str(error)
+    ended = sum(count for state, count in record.num_trials.items() if state not in {"running", "waiting"})
+    return f"{record.stage}  {ended} of {record.num_target_trials} trials"
 
 
 def _show_end(directory: Path, report_path: Path) -> None:

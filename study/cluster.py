@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,12 +12,13 @@ import ray
 
 from study.config import ResourcesConfig
 from study.errors import StageFailedError
+from trainables.metrics import NEEDS_GPU
 
 # Read by Ray and Tune when they start; what the user has set stands.
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a task without a GPU share sees no GPU
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
@@ -69,8 +70,11 @@ def connect(resources: ResourcesConfig, address: str | None, import_folder: str 
     else:
         options["address"] = address
         if import_folder is not None:
-            options["runtime_env"] = {"working_dir": import_folder}
-    context = ray.init(**options)
+            options["runtime_env"] = {"working_dir": import_folder, "excludes": [".venv", ".git", "studies"]}
+    try:
+        context = ray.init(**options)
+    except ConnectionError as error:
+        raise ValueError(f'--address "{address}": no Ray cluster answers there ({error})') from error
     try:
         yield context.dashboard_url or ""
     finally:
@@ -117,6 +121,20 @@ def trial_resources(config: ResourcesConfig) -> TrialResources:
     return TrialResources(config.cpus_per_trial, gpus, min(num_slots, config.max_concurrent_trials or num_slots))
 
 
+def check_objectives(objectives: Sequence[str], resources: TrialResources) -> None:
+    """Refuse an objective that the connected cluster cannot give, before anything runs on it.
+
+    Raises:
+        ValueError: naming the objective.
+    """
+    for name in objectives:
+        if name in NEEDS_GPU and resources.gpus == 0.0:
+            raise ValueError(
+                f'objective "{name}" is known on a GPU alone, and trials here run on CPUs: '
+                "choose another, or a cluster with GPUs and resources.gpus_per_trial above 0"
+            )
+
+
 def whole_device(config: ResourcesConfig) -> WholeDevice:
     """A whole GPU where the cluster has one and trials use it; else all CPUs of the largest node."""
     largest = max(_nodes(), key=lambda node: (_amount(node, "GPU") > 0, _amount(node, "CPU")))
@@ -134,11 +152,9 @@ def _amount(node: dict[str, float], resource: str) -> float:
 
 
 def _fit(node: dict[str, float], cpus: float, gpus: float) -> int:
+    """How many trials a node holds; a trial's share of a GPU is of one GPU, never of two."""
     by_cpu = math.floor(_amount(node, "CPU") / cpus)
-    if gpus == 0.0:
-        return by_cpu
-    per_gpu = math.floor(1.0 / gpus) if gpus <= 1.0 else 1.0 / gpus
-    return min(by_cpu, math.floor(_amount(node, "GPU") * per_gpu))
+    return by_cpu if gpus == 0.0 else min(by_cpu, math.floor(_amount(node, "GPU")) * math.floor(1.0 / gpus))
 
 
 def _with_folder(folder: str) -> str:

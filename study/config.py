@@ -23,7 +23,7 @@ class SearchConfig(Frozen):
     sampler: Literal["tpe", "random", "nsga2"] = Field("tpe", description="multivariate TPE with constant liar")
     num_startup_trials: int = Field(10, ge=0, description="of TPE: trials before it models anything")
     trials_per_method: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
-        None, description="None: every method of the space gets the same number"
+        None, description="for each method of the space, num_trials in all; None: every method gets the same number"
     )
 
 
@@ -31,25 +31,18 @@ class ResourcesConfig(Frozen):
     """What one trial gets, and how many run at once."""
 
     cpus_per_trial: Annotated[int, Field(ge=1)] = 1
-    gpus_per_trial: float = Field(0.25, ge=0.0, description="where the cluster has a GPU; a fraction or a whole number")
+    gpus_per_trial: float = Field(0.25, ge=0.0, le=1.0, description="where the cluster has a GPU; 0 for CPUs only")
     max_concurrent_trials: int | None = Field(None, ge=1, description="None: as many as the cluster holds")
     max_failures: int = Field(5, ge=0, description="restarts of a trial whose process or node died")
     dashboard: bool = Field(True, description="start Ray's dashboard with a local cluster")
     object_store_mib: int = Field(512, ge=80, description="of a local cluster")
-
-    @field_validator("gpus_per_trial")
-    @classmethod
-    def _a_fraction_or_whole(cls, value: float) -> float:
-        if value > 1.0 and value != int(value):
-            raise ValueError(f"{value} is more than one GPU and not a whole number: allowed are 0 to 1, or 2, 3, ...")
-        return value
 
 
 class StudyConfig(Frozen):
     """A whole study."""
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
-    seed: int = Field(0, ge=0, description="of the search, and the training seed that all its trials share")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the search, and the training seed that all its trials share")
     objectives: tuple[str, ...] = Field(("validation_accuracy", "latency_p50_ms_batch1"), min_length=1)
     storage: str | None = Field(None, description="an Optuna storage URL; None: a journal file in the study directory")
     dataset: DatasetConfig = DatasetConfig()
@@ -85,7 +78,7 @@ class StudyConfig(Frozen):
 
     def fingerprint(self, stage: Literal["teach", "profile", "study"]) -> str:
         """Hash of what changes a stage's result: data, networks, seeds and versions; not counts or resources."""
-        versions = library_versions()
+        versions = library_versions()  # Ray's and Optuna's change no number of a trial
         inputs: dict[str, Any] = {name: versions[name] for name in ("kd-study", "torch", "numpy")}
         fields = {
             "teach": ("dataset", "teacher"),
@@ -138,6 +131,14 @@ def parse_config(data: Mapping[str, Any], source: str) -> StudyConfig:
         return StudyConfig.model_validate(data)
     except ValidationError as error:
         raise ValueError(f"{source}: " + "; ".join(_explain(detail, data) for detail in error.errors())) from error
+
+
+def first_problem(error: Exception) -> str:
+    """The first thing that is wrong with a file that should hold a record, in one line."""
+    if isinstance(error, ValidationError):
+        detail = error.errors()[0]
+        return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ")
+    return str(error).splitlines()[0]
 
 
 def _read_text(preset_or_path: str) -> tuple[str, str]:

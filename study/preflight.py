@@ -6,6 +6,7 @@ import torch
 import search_spaces
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
+from study.search.proposer import method_shares
 from trainables import data as datasets
 from trainables import losses, models
 from trainables.config import ModelConfig, StudentConfig
@@ -23,7 +24,7 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
         ValueError: one line that names what is wrong and what is allowed.
     """
     space = search_spaces.build(config.space)
-    _check_methods(config, space)
+    method_shares(config.search, space)
     data = split(datasets.load(config.dataset.name), config.dataset)
     students = _tried_students(space, config.seed)
     known = {model.key for model in space.architectures()}
@@ -37,16 +38,6 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     for model in (config.teacher.model, *space.architectures()):
         _check_model(model, data)
     return space, data
-
-
-def _check_methods(config: StudyConfig, space: SearchSpace) -> None:
-    shares = config.search.trials_per_method
-    if shares is None:
-        return
-    unknown = sorted(set(shares) - set(space.methods))
-    if unknown:
-        allowed = ", ".join(space.methods) or "none"
-        raise ValueError(f'search.trials_per_method names "{unknown[0]}": the methods of the space are {allowed}')
 
 
 def _tried_students(space: SearchSpace, seed: int) -> list[StudentConfig]:

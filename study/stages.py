@@ -1,15 +1,19 @@
 """A study from first stage to last: teach, profile, search, report. What is stored already is not done again."""
 
+import signal
+import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ray import tune
 
 from analysis.report import write_report
 from search_spaces.space import SearchSpace
 from study.cluster import TrialResources, result_of, streamed, whole_device
-from study.config import StudyConfig
-from study.errors import StudyInterruptedError
+from study.config import first_problem
+from study.errors import StageFailedError, StudyInterruptedError
 from study.monitor import Monitor
 from study.profile_cache import ProfileCache, cache_folder
 from study.progress import Progress
@@ -17,15 +21,16 @@ from study.search.proposer import Proposal, Proposer
 from study.search.searcher import StudySearcher
 from study.search.slots import Slots
 from study.store import StudyStore
-from trainables.config import StudentConfig, TrialAssignment
+from trainables.config import Frozen, ModelConfig, StudentConfig, TrialAssignment
 from trainables.data.image_arrays import TrainingData
 from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord
-from trainables.metrics import Source, metric
 from trainables.profile import describe_device, profile_architectures
-from trainables.records import StudyPaths, TeacherRecord, TrialState
+from trainables.records import StudyPaths, TeacherRecord
 from trainables.student import StudentTrial
 from trainables.teacher import load_teacher, train_teacher_task
-from trainables.whole_files import write_record
+from trainables.whole_files import write_record, write_text
+
+_Record = TypeVar("_Record", bound=Frozen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +48,27 @@ def run_stages(launch: Launch) -> Path:
     """Run the stages that are not stored yet; returns the report's path.
 
     Raises:
-        ValueError: an objective cannot be had on this device.
-        StudyInterruptedError: the search was asked to end.
+        StudyInterruptedError: it was asked to end.
+        StageFailedError: a stage failed; where it was not a task of its own, `failure.txt` holds the traceback.
     """
-    progress = launch.progress
+    progress, paths = launch.progress, launch.store.paths
     try:
         teacher = teach(launch)
         profiles = profile(launch)
-        check_objectives(launch.store.config, profiles)
         search(launch, teacher, profiles)
         progress.stage("report", "tables and figures")
-        report = write_report(launch.store.paths.root)
+        report = write_report(paths.root)
     except (KeyboardInterrupt, StudyInterruptedError) as error:
-        progress.finish("interrupted", f"kd-study resume {launch.store.paths.root}")
-        raise StudyInterruptedError(f"interrupted: kd-study resume {launch.store.paths.root} goes on") from error
-    except BaseException as error:
-        progress.finish("failed", f"{type(error).__name__}: {error}")
+        progress.finish("interrupted", f"kd-study resume {paths.root}")
+        raise StudyInterruptedError(f"interrupted: kd-study resume {paths.root} goes on") from error
+    except StageFailedError as error:
+        progress.finish("failed", str(error))
         raise
+    except Exception as error:
+        write_text(paths.failure, traceback.format_exc())
+        progress.finish("failed", f"{type(error).__name__}: {error}")
+        raise StageFailedError(f"{type(error).__name__}: {error} (see {paths.failure})") from error
+    paths.failure.unlink(missing_ok=True)
     progress.finish("done", str(report))
     return report
 
@@ -68,8 +77,9 @@ def teach(launch: Launch) -> TeacherRecord:
     """The teacher: stored already, or trained now on a whole device."""
     paths, config = launch.store.paths, launch.store.config
     fingerprint = config.fingerprint("teach")
-    record = _stored_teacher(paths)
-    if record is not None and record.fingerprint == fingerprint:
+    record = _stored(paths.teacher_json, TeacherRecord)
+    # Students that have learned from a teacher keep it, whatever has changed since.
+    if record is not None and (record.fingerprint == fingerprint or _has_students(launch)):
         launch.progress.stage(
             "teach", f"stored: {record.model.key}, validation accuracy {record.validation_accuracy:.4f}"
         )
@@ -96,57 +106,50 @@ def teach(launch: Launch) -> TeacherRecord:
 
 def profile(launch: Launch) -> ProfilesRecord:
     """Every architecture of the space, and the teacher, measured alone: stored, kept from another study, or now."""
-    paths, config, data = launch.store.paths, launch.store.config, launch.data
-    models = list(launch.space.architectures())
-    batch_sizes = sorted({*launch.space.training_batch_sizes(), config.teacher.training.batch_size})
-    device = whole_device(config.resources)
-    images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus)
-    facts: DeviceFacts = result_of(describe_device.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(*images))
-    cache = ProfileCache(
-        cache_folder(), facts, config.profile, batch_sizes, data.input_shape, data.num_classes, launch.resources.cpus
-    )
-    wanted = {model.key: model for model in (config.teacher.model, *models)}
-    known = {key: kept for key, model in wanted.items() if (kept := cache.get(model)) is not None}
-    missing = [model for key, model in wanted.items() if key not in known]
-    launch.progress.stage(
-        "profile", f"{len(wanted)} networks on {facts.name}: {len(missing)} to measure alone, the rest kept"
-    )
-    if missing:
-        outputs = profile_architectures.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(
-            missing, batch_sizes, *images
-        )
-        for measured in streamed(outputs):
-            cache.put(measured)
-            known[measured.model.key] = measured
-            launch.progress.detail(_measured(measured))
+    paths, config = launch.store.paths, launch.store.config
+    fingerprint = config.fingerprint("profile")
+    stored = _stored(paths.profiles_json, ProfilesRecord)
+    if stored is not None and (stored.fingerprint == fingerprint or _has_students(launch)):
+        launch.progress.stage("profile", f"stored: {len(stored.students) + 1} networks")
+        return stored
+    known = _measured_profiles(launch, [config.teacher.model, *launch.space.architectures()])
     record = ProfilesRecord(
-        fingerprint=config.fingerprint("profile"),
+        fingerprint=fingerprint,
         teacher=known[config.teacher.model.key],
-        students={model.key: known[model.key] for model in models},
+        students={model.key: known[model.key] for model in launch.space.architectures()},
     )
     write_record(paths.profiles_json, record)
     return record
 
 
-def check_objectives(config: StudyConfig, profiles: ProfilesRecord) -> None:
-    """Refuse an objective that the device cannot give, before a student is trained for it.
-
-    Raises:
-        ValueError: naming the objective and the device.
-    """
-    for name in config.objectives:
-        if metric(name).source is not Source.ISOLATED:
-            continue
-        for key, profiled in profiles.students.items():
-            for training in profiled.trainings:
-                if profiled.metrics(training.batch_size).get(name) is None:
-                    allowed = [
-                        other for other, value in profiled.metrics(training.batch_size).items() if value is not None
-                    ]
-                    raise ValueError(
-                        f'objective "{name}" is unknown on {profiled.device.name} (for {key}): '
-                        f"known there are {', '.join(allowed)}"
-                    )
+def _measured_profiles(launch: Launch, models: Sequence[ModelConfig]) -> dict[str, ArchitectureProfile]:
+    """Profiles by network, from the user's cache or measured now, all corrected to one speed of the reference."""
+    config, data = launch.store.config, launch.data
+    batch_sizes = sorted({*launch.space.training_batch_sizes(), config.teacher.training.batch_size})
+    device = whole_device(config.resources)
+    where = {"num_cpus": device.cpus, "num_gpus": device.gpus}
+    images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus)
+    facts: DeviceFacts = result_of(describe_device.options(**where).remote(*images))
+    cache = ProfileCache(
+        cache_folder(), facts, config.profile, batch_sizes, data.input_shape, data.num_classes, launch.resources.cpus
+    )
+    reference_ms = cache.reference_ms()
+    if reference_ms is None:
+        cache.keep_reference(facts)
+        reference_ms = facts.reference_ms
+    wanted = {model.key: model for model in models}
+    kept = {key: cache.get(model) for key, model in wanted.items()} if config.profile.reuse else {}
+    known = {key: profiled for key, profiled in kept.items() if profiled is not None}
+    missing = [model for key, model in wanted.items() if key not in known]
+    what = f"{len(missing)} of {len(wanted)} networks to measure alone, the rest kept from earlier"
+    launch.progress.stage("profile", f"{what}, on {facts.name}")
+    if missing:
+        outputs = profile_architectures.options(**where).remote(missing, batch_sizes, *images, reference_ms)
+        for measured in streamed(outputs):
+            cache.put(measured)
+            known[measured.model.key] = measured
+            launch.progress.detail(_measured(measured))
+    return known
 
 
 def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> None:
@@ -166,7 +169,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         launch.progress.stage("search", f"stored: {proposer.num_trials} students")
         return
     launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once")
-    number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
+    launch_number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
     trainable = tune.with_parameters(StudentTrial, data=launch.data, teacher=load_teacher(store.paths, teacher))
     trainable.__qualname__ = StudentTrial.__qualname__  # what the dashboard and the process list show
     tuner = tune.Tuner(
@@ -180,7 +183,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
             trial_dirname_creator=_trial_name,
         ),
         run_config=tune.RunConfig(
-            name=str(number),
+            name=str(launch_number),
             storage_path=str(store.paths.launches),
             callbacks=[Monitor(proposer, slots, launch.progress)],
             failure_config=tune.FailureConfig(max_failures=store.config.resources.max_failures),
@@ -188,17 +191,35 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
             verbose=0,
         ),
     )
-    tuner.fit()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    try:
+        tuner.fit()
+    finally:
+        for number, handler in handlers.items():  # Tune leaves its own behind
+            signal.signal(number, handler)
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
-    if any(trial.state is TrialState.RUNNING for trial in proposer.records()):
+    if not proposer.is_finished:
         raise StudyInterruptedError("the search was asked to end")
 
 
-def _stored_teacher(paths: StudyPaths) -> TeacherRecord | None:
+def _has_students(launch: Launch) -> bool:
+    return any(trial.epochs for trial in launch.store.trials())
+
+
+def _stored(path: Path, kind: type[_Record]) -> _Record | None:
+    """The record at `path`; None where there is none.
+
+    Raises:
+        StageFailedError: there is one that cannot be read.
+    """
     try:
-        return TeacherRecord.model_validate_json(paths.teacher_json.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        raise StageFailedError(
+            f"{path}: cannot be read: {first_problem(error)}; remove it to have it made again"
+        ) from error
 
 
 def _assignment(proposal: Proposal, paths: StudyPaths, resources: TrialResources) -> TrialAssignment:

@@ -1,6 +1,5 @@
 """A study's status, for whoever asks from outside: read from `status.json` alone, without Ray, torch or the storage."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from study.config import first_problem
+from study.locks import is_held
 from trainables.metrics import metric
 from trainables.records import StatusRecord, StudyPaths
 
-SECONDS_WITHOUT_A_WORD = 120.0
+ENDED_STAGES = frozenset({"done", "failed", "interrupted"})
 
 
 def read_status(directory: Path) -> StatusRecord:
@@ -27,7 +28,7 @@ def read_status(directory: Path) -> StatusRecord:
         what = "has not begun" if paths.study_json.exists() else "is no study"
         raise ValueError(f"{directory} {what}: there is no {paths.status_json.name} in it") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{paths.status_json}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{paths.status_json}: cannot be read: {first_problem(error)}") from error
 
 
 def find_studies(root: Path) -> list[Path]:
@@ -38,10 +39,9 @@ def find_studies(root: Path) -> list[Path]:
     return sorted(found, key=lambda path: StudyPaths(path).study_json.stat().st_mtime)
 
 
-def seems_dead(status: StatusRecord) -> bool:
-    """Whether a driver that should be at work has not written for long."""
-    silent = (datetime.now(UTC) - status.updated_at).total_seconds()
-    return status.stage not in {"done", "failed", "interrupted"} and silent > SECONDS_WITHOUT_A_WORD
+def is_abandoned(directory: Path, status: StatusRecord) -> bool:
+    """Whether a driver should be at work and none is."""
+    return status.stage not in ENDED_STAGES and not is_held(StudyPaths(directory).lock)
 
 
 def status_view(status: StatusRecord) -> RenderableType:

@@ -1,11 +1,10 @@
 """The study directory and the Optuna storage in it: created, opened, locked, mended, written. One writer at a time."""
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
-import socket
+import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +15,15 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import SQLAlchemyError
 
-from study.config import StudyConfig, library_versions, parse_config
+from study.config import StudyConfig, first_problem, library_versions, parse_config
+from study.locks import hold
 from trainables.metrics import metric
 from trainables.records import OBJECTIVES_ATTRIBUTE, ORIGIN_ATTRIBUTE, StudyPaths, StudyRecord, TrialRecord, TrialState
 from trainables.whole_files import write_record
 
 logger = logging.getLogger(__name__)
-
-
-class StudyLockedError(ValueError):
-    """Another driver, alive, works on the study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +58,14 @@ def create(
     check_vacant(directory)
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
-        paths.journal.unlink(missing_ok=True)
+        paths.lock.touch()
     except OSError as error:
         raise ValueError(f"{paths.root}: cannot be written to: {error.strerror}") from error
-    with _lock(paths):
+    with hold(paths.lock):
+        check_vacant(directory)  # another driver may have been faster
+        paths.journal.unlink(missing_ok=True)
         record = StudyRecord(
-            name=_study_name(paths, config),
+            name=_study_name(config),
             created_at=datetime.now(UTC),
             objectives=config.objectives,
             config=config.model_dump(mode="json"),
@@ -74,7 +73,7 @@ def create(
             versions=library_versions(),
             import_folder=import_folder,
         )
-        storage = _open_storage(paths, config)
+        storage = open_storage(paths, config.storage)
         study = optuna.create_study(
             storage=storage,
             study_name=record.name,
@@ -93,15 +92,19 @@ def reopen(directory: Path) -> Iterator[StudyStore]:
 
     Raises:
         ValueError: the directory holds no study.
-        StudyLockedError: a living driver works on it.
+        StudyLockedError: a living driver works on it (a ValueError).
     """
     paths, record = read_study_record(directory)
     config = parse_config(record.config, str(paths.study_json))
-    with _lock(paths):
+    with hold(paths.lock):
         if config.storage is None:
             mend_journal(paths.journal)
-        storage = _open_storage(paths, config)
-        study = optuna.load_study(storage=storage, study_name=record.name)
+        storage = open_storage(paths, config.storage)
+        try:
+            study = optuna.load_study(storage=storage, study_name=record.name)
+        except KeyError as error:
+            where = paths.journal if config.storage is None else config.storage
+            raise ValueError(f'{where} holds no study "{record.name}": it is empty, or another study\'s') from error
         store = StudyStore(paths, config, record, storage, study)
         for trial in store.trials():
             if trial.state not in {TrialState.RUNNING, TrialState.WAITING}:
@@ -121,7 +124,7 @@ def read_study_record(directory: Path) -> tuple[StudyPaths, StudyRecord]:
     except FileNotFoundError:
         raise ValueError(f"{directory} holds no study (there is no {paths.study_json.name} in it)") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{paths.study_json}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{paths.study_json}: cannot be read: {first_problem(error)}") from error
 
 
 def mend_journal(journal: Path) -> int:
@@ -132,8 +135,8 @@ def mend_journal(journal: Path) -> int:
     Returns:
         How many bytes were cut.
     """
-    for suffix in (".lock", ".lock.rename"):
-        journal.with_name(journal.name + suffix).unlink(missing_ok=True)
+    for left in journal.parent.glob(f"{journal.name}.lock*"):
+        left.unlink(missing_ok=True)
     try:
         content = journal.read_bytes()
     except FileNotFoundError:
@@ -173,34 +176,27 @@ def _is_remnant(entry: Path, paths: StudyPaths) -> bool:
     return entry == paths.lock or entry.name.startswith((paths.journal.name, f".{paths.study_json.stem}-"))
 
 
-@contextlib.contextmanager
-def _lock(paths: StudyPaths) -> Iterator[None]:
-    """Hold the study for this process; the system lets go of it when the process dies, however that happens."""
-    with paths.lock.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another driver"
-            raise StudyLockedError(f"{paths.root}: {holder} works on this study: wait for it or end it") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
+def open_storage(paths: StudyPaths, url: str | None) -> BaseStorage:
+    """The Optuna storage at `url`, or the study's own journal.
 
-
-def _open_storage(paths: StudyPaths, config: StudyConfig) -> BaseStorage:
+    Raises:
+        ValueError: the storage cannot be opened.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if config.storage is not None:
-        return get_storage(config.storage)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return JournalStorage(JournalFileBackend(str(paths.journal)))
+    if url is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return JournalStorage(JournalFileBackend(str(paths.journal)))
+    try:
+        return get_storage(url)
+    except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'storage = "{url}": cannot be opened, it must be an Optuna storage URL ({reason})') from error
 
 
-def _study_name(paths: StudyPaths, config: StudyConfig) -> str:
-    """A journal holds one study, called as configured; a shared storage tells studies apart by their directory."""
-    return config.name if config.storage is None else f"{config.name}-{paths.root.name}"
+def _study_name(config: StudyConfig) -> str:
+    """A journal holds one study, called as configured; in a shared storage each needs a name of its own."""
+    return config.name if config.storage is None else f"{config.name}-{uuid.uuid4().hex[:8]}"
 
 
 def _is_json(line: bytes) -> bool:

@@ -50,5 +50,5 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from error

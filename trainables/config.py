@@ -43,7 +43,7 @@ class DatasetConfig(Frozen):
 
     name: str = "mnist"
     num_validation_images: int = Field(5_000, ge=1)
-    split_seed: int = Field(0, ge=0)
+    split_seed: int = Field(0, ge=0, lt=2**32)
     max_train_images: int | None = Field(None, ge=1, description="use only this many training images; None for all")
 
 
@@ -78,7 +78,7 @@ class TrainingConfig(Frozen):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 autocast on a CUDA device that has it, float32 elsewhere"
     )
-    seed: int = Field(0, ge=0, description="of the initial weights, the order of the images, their views and dropout")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the weights, the order of the images, their views, dropout")
 
 
 class TeacherConfig(Frozen):

@@ -16,6 +16,9 @@ class DeviceFacts(Frozen):
     num_threads: int
     precision: str = Field(description='"float32" or "bfloat16"')
     peak_flops_per_s: float | None = Field(description="measured with a large matrix product in the same precision")
+    reference_ms: float | None = Field(
+        None, description="undisturbed time of the reference network, to whose speed all latencies are corrected"
+    )
     versions: dict[str, str] = Field(description="torch, python, and on CUDA the driver and cuDNN")
 
 

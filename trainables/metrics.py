@@ -67,6 +67,8 @@ METRICS = _declare(
     Metric("process_memory_mib", "resident memory of the trial's process", "MiB", _DOWN, Source.SHARED),
 )
 
+NEEDS_GPU = frozenset({"gpu_utilization_fraction", "peak_memory_mib", "energy_joules_per_image"})
+
 _LATENCY = re.compile(r"latency_(p50|p90|p99)_ms_batch([1-9][0-9]*)")
 
 

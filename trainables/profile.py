@@ -36,7 +36,12 @@ class DeviceProfiler:
     """
 
     def __init__(
-        self, input_shape: tuple[int, int, int], num_classes: int, settings: ProfileSettings, num_threads: int
+        self,
+        input_shape: tuple[int, int, int],
+        num_classes: int,
+        settings: ProfileSettings,
+        num_threads: int,
+        reference_ms: float | None = None,
     ) -> None:
         self._device = select_device()
         self._precision = precision_for(self._device, "auto")
@@ -47,24 +52,28 @@ class DeviceProfiler:
         logits = torch.randn(NUM_IMAGES, num_classes, generator=generator(0, "profile_logits"))
         self._teacher = StoredOutputs({Split.TRAIN: logits.to(self._device)})
 
+        self._idle_watts = measure_idle_watts(self._telemetry)  # first: the board must not be warm from other work
+        self._reference = make_reference(
+            self._device, precision=self._precision, settings=settings, anchor_ms=reference_ms
+        )
+
     def facts(self) -> DeviceFacts:
-        """The device, its measured peak among the rest."""
+        """The device, its measured peak and the reference's undisturbed time among the rest."""
         peak = peaks.measured_peak_flops_per_s(self._device, self._precision, self._num_threads)
-        return device_facts(
+        facts = device_facts(
             self._device,
             num_threads=self._num_threads,
             precision=self._precision,
             peak_flops_per_s=peak,
             telemetry=self._telemetry,
         )
+        return facts.model_copy(update={"reference_ms": self._reference.anchor_ms})
 
     def profiles(
         self, models: Sequence[ModelConfig], training_batch_sizes: Sequence[int]
     ) -> Iterator[ArchitectureProfile]:
         """Measure one architecture after the other."""
-        idle_watts = measure_idle_watts(self._telemetry)  # first: the board must not be warm from other work
         facts = self.facts()
-        reference = make_reference(self._device, precision=self._precision, settings=self._settings)
         for model in models:
             started = time.perf_counter()
             network = initial_model(model, self._data, seed=0).to(self._device)
@@ -76,13 +85,11 @@ class DeviceProfiler:
                     device=self._device,
                     precision=self._precision,
                     settings=self._settings,
-                    reference=reference,
+                    reference=self._reference,
                 )
                 for batch_size in self._settings.inference_batch_sizes
             )
-            trainings = tuple(
-                self._training(model, batch_size, facts, idle_watts) for batch_size in training_batch_sizes
-            )
+            trainings = tuple(self._training(model, batch_size, facts) for batch_size in training_batch_sizes)
             yield ArchitectureProfile(
                 model=model,
                 num_parameters=num_parameters(network),
@@ -94,15 +101,13 @@ class DeviceProfiler:
                 seconds=time.perf_counter() - started,
             )
 
-    def _training(
-        self, model: ModelConfig, batch_size: int, facts: DeviceFacts, idle_watts: float | None
-    ) -> TrainingMeasurement:
+    def _training(self, model: ModelConfig, batch_size: int, facts: DeviceFacts) -> TrainingMeasurement:
         student = StudentConfig(
             model=model, loss=LossConfig(name="kd"), training=TrainingConfig(epochs=1_000_000, batch_size=batch_size)
         )
         run = student_run(student, self._data, self._teacher)
         return measure_training(
-            _stepper(run, batch_size),
+            _stepper(run, batch_size, self._device),
             batch_size=batch_size,
             flops_per_image=peaks.training_flops_per_image(run.model, self._data.input_shape),
             peak_flops_per_s=facts.peak_flops_per_s,
@@ -110,7 +115,7 @@ class DeviceProfiler:
             num_threads=self._num_threads,
             settings=self._settings,
             telemetry=self._telemetry,
-            idle_watts=idle_watts,
+            idle_watts=self._idle_watts,
         )
 
 
@@ -145,16 +150,18 @@ def profile_architectures(
     num_classes: int,
     settings: ProfileSettings,
     num_threads: int,
+    reference_ms: float | None,
 ) -> Iterator[ArchitectureProfile]:
-    """Each architecture's profile as soon as it is measured."""
-    yield from DeviceProfiler(input_shape, num_classes, settings, num_threads).profiles(models, training_batch_sizes)
+    """Each architecture's profile as soon as it is measured, corrected to the reference's speed of an earlier time."""
+    profiler = DeviceProfiler(input_shape, num_classes, settings, num_threads, reference_ms)
+    yield from profiler.profiles(models, training_batch_sizes)
 
 
-def _stepper(run: DistillationRun, batch_size: int) -> Callable[[], int]:
+def _stepper(run: DistillationRun, batch_size: int, device: torch.device) -> Callable[[], int]:
     """One optimiser step a call, on random batches, over and over."""
     stream = generator(0, "profile_batches")
     batches = itertools.cycle(
-        [torch.randint(NUM_IMAGES, (batch_size,), generator=stream).to(run.device) for _ in range(NUM_BATCHES)]
+        [torch.randint(NUM_IMAGES, (batch_size,), generator=stream).to(device) for _ in range(NUM_BATCHES)]
     )
 
     def step() -> int:

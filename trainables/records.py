@@ -41,6 +41,11 @@ class StudyPaths:
         return self.root / "driver.lock"
 
     @property
+    def failure(self) -> Path:
+        """Traceback of a launch that failed; gone when a later one succeeds."""
+        return self.root / "failure.txt"
+
+    @property
     def teacher(self) -> Path:
         """Folder of the teacher's weights, stored outputs and `TeacherRecord`."""
         return self.root / "teacher"
@@ -150,6 +155,7 @@ SLOT_ATTRIBUTE = "slot"  # which of the concurrent slots it ran on, from 0
 SPANS_ATTRIBUTE = "spans"  # [[start, end or None], ...] in seconds since the epoch, one for each launch it ran in
 EPOCH_PREFIX = "epoch:"  # + number: that epoch's metrics
 # User attributes of an Optuna study.
+EXHAUSTED_ATTRIBUTE = "exhausted"  # the sampler found nothing but duplicates for long
 OBJECTIVES_ATTRIBUTE = "objectives"  # metric names, in the order of the directions
 
 

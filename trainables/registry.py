@@ -31,6 +31,8 @@ def resolve(kind: str, registry: Mapping[str, str], name: str) -> object:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ValueError(f'{kind} "{name}": there is no module "{error.name}"; is its folder importable?') from error
+    except (TypeError, ValueError, ImportError, SyntaxError) as error:
+        raise ValueError(f'{kind} "{name}": "{module_name}" cannot be imported: {error}') from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:
@@ -65,12 +67,12 @@ def _check_option_names(
     kind: str, config: NamedConfig, builder: Callable[..., object], *, num_taken: int, taken: Collection[str]
 ) -> None:
     parameters = list(inspect.signature(builder).parameters.values())
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    options = [parameter for parameter in parameters[num_taken:] if parameter.name not in taken]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    variable = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+    options = [each for each in parameters[num_taken:] if each.name not in taken and each.kind not in variable]
     names = [parameter.name for parameter in options]
     for name, value in config.options.items():
-        if name not in names:
+        if name not in names and not takes_any:
             allowed = ", ".join(names) or "none"
             raise ValueError(f'{kind} "{config.name}": there is no option {name} = {value!r}; allowed are {allowed}')
     for parameter in options:

@@ -51,7 +51,7 @@ class StudentTrial(tune.Trainable):
         self, config: dict[str, Any], *, data: TrainingData, teacher: TeacherArrays
     ) -> None:
         """Take data and teacher to the device, once a process, and begin the first student."""
-        self._device = select_device()
+        self._device = select_device() if config["gpus"] > 0 else torch.device("cpu")
         self._telemetry = telemetry_for(self._device)
         self._data = DeviceData(data, self._device)
         self._teacher = teacher

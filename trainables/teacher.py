@@ -1,5 +1,6 @@
 """The teacher's training as one Ray task on a whole device: an epoch, a checkpoint and a word to the driver a time."""
 
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from trainables.student import TeacherArrays
 from trainables.teacher_outputs import Split
 from trainables.training import DeviceData, DistillationRun, EvaluationMetrics, teacher_run
 from trainables.whole_files import replacing
+
+logger = logging.getLogger(__name__)
 
 
 def train_teacher(
@@ -87,7 +90,11 @@ def _resume(run: DistillationRun, checkpoint: Path, fingerprint: str) -> float:
     """Seconds of training that the checkpoint holds; 0 where there is none, or one of other inputs."""
     if not checkpoint.exists():
         return 0.0
-    state = load_state(checkpoint)
+    try:
+        state = load_state(checkpoint)
+    except ValueError as error:  # a disk's fault: the teacher is better trained again than lost
+        logger.warning("%s; the teacher begins anew", error)
+        return 0.0
     if state["fingerprint"] != fingerprint:
         return 0.0
     run.load_state_dict(state["run"])  # type: ignore[arg-type]

@@ -92,11 +92,6 @@ class DistillationRun:
         self._schedule = _schedule(self._optimizer, training, training.epochs * steps_per_epoch)
 
     @property
-    def device(self) -> torch.device:
-        """Where it runs."""
-        return self._data.device
-
-    @property
     def is_finished(self) -> bool:
         """Whether it has had all its epochs."""
         return self.epoch >= self._training.epochs
@@ -224,7 +219,7 @@ def student_run(student: StudentConfig, data: DeviceData, teacher: TeacherSource
         ValueError: the loss needs what this run cannot give it, or an option of network or loss is not allowed.
     """
     context = LossContext(num_classes=data.num_classes, num_train_images=len(data.images[Split.TRAIN]))
-    loss = losses.build(student.loss, context)
+    loss = _initial_loss(student.loss, context, student.training.seed)
     check_needs(student, loss.needs, teacher)
     model = initial_model(student.model, data, student.training.seed)
     return DistillationRun(model, loss, student.training, data, teacher)
@@ -233,7 +228,8 @@ def student_run(student: StudentConfig, data: DeviceData, teacher: TeacherSource
 def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
     """A teacher at its start."""
     context = LossContext(num_classes=data.num_classes, num_train_images=len(data.images[Split.TRAIN]))
-    loss = losses.build(LossConfig(name="labels", options={"label_smoothing": teacher.label_smoothing}), context)
+    labels = LossConfig(name="labels", options={"label_smoothing": teacher.label_smoothing})
+    loss = _initial_loss(labels, context, teacher.training.seed)
     return DistillationRun(
         initial_model(teacher.model, data, teacher.training.seed), loss, teacher.training, data, teacher=None
     )
@@ -243,6 +239,12 @@ def initial_model(model: ModelConfig, data: DeviceData, seed: int) -> nn.Module:
     """The network with its initial weights: a function of its configuration and the seed, drawn on the CPU."""
     with _seeded(derive_seed(seed, "weights"), torch.device("cpu")):
         return models.build(model, input_shape=data.input_shape, num_classes=data.num_classes)
+
+
+def _initial_loss(loss: LossConfig, context: LossContext, seed: int) -> DistillationLoss:
+    """The loss; parameters of its own, where it has some, come from a stream of their own."""
+    with _seeded(derive_seed(seed, "loss"), torch.device("cpu")):
+        return losses.build(loss, context)
 
 
 def check_needs(student: StudentConfig, needs: frozenset[Need], teacher: TeacherSource | None) -> None:

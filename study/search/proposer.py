@@ -19,6 +19,7 @@ from trainables.metrics import Metric, metric
 from trainables.randomness import derive_seed
 from trainables.records import (
     DUPLICATE_ATTRIBUTE,
+    EXHAUSTED_ATTRIBUTE,
     FACTS_ATTRIBUTE,
     METRICS_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
@@ -44,6 +45,41 @@ class Proposal:
     student: StudentConfig
     isolated: Mapping[str, float | None]
     num_stored_epochs: int
+
+
+def method_shares(config: SearchConfig, space: SearchSpace) -> dict[str, int]:
+    """How many trials each method is to have: as configured, else the same for each, the first ones taking the rest.
+
+    Raises:
+        ValueError: the configured shares are not of the space's methods, or do not add up to the number of trials.
+    """
+    if config.trials_per_method is None:
+        whole, rest = divmod(config.num_trials, max(1, len(space.methods)))
+        return {method: whole + (index < rest) for index, method in enumerate(space.methods)}
+    shares = config.trials_per_method
+    if set(shares) != set(space.methods):
+        raise ValueError(
+            f"search.trials_per_method names {', '.join(sorted(shares)) or 'nothing'}: "
+            f"it must name the methods of the space, {', '.join(space.methods) or 'which has none'}"
+        )
+    if sum(shares.values()) != config.num_trials:
+        raise ValueError(
+            f"search.trials_per_method adds up to {sum(shares.values())}: "
+            f"it must add up to search.num_trials = {config.num_trials}"
+        )
+    return shares
+
+
+def enqueued_baselines(config: SearchConfig, space: SearchSpace) -> list[Mapping[str, object]]:
+    """The space's baselines, of each method no more than its share."""
+    left = Counter(method_shares(config, space))
+    chosen = []
+    for baseline in space.baselines():
+        method = str(baseline.get("method"))
+        if not space.methods or left[method] > 0:
+            left[method] -= 1
+            chosen.append(baseline)
+    return chosen[: config.num_trials]
 
 
 @final
@@ -78,7 +114,7 @@ class Proposer:
     def is_finished(self) -> bool:
         """Whether the study has all its trials, and each has ended."""
         running = any(record.state is TrialState.RUNNING for record in self.records())
-        return not running and self._num_counted() >= self._num_trials
+        return not running and (self._num_counted() >= self._num_trials or self._is_exhausted())
 
     def records(self) -> Sequence[TrialRecord]:
         """All trials as last told."""
@@ -92,11 +128,12 @@ class Proposer:
             if not self._settle_duplicate(number):
                 return self._proposal(number, student)
         for _ in range(MAX_DUPLICATES_IN_A_ROW):
-            if self._num_counted() >= self._num_trials:
+            if self._num_counted() >= self._num_trials or self._is_exhausted():
                 return None
             number, student = self._ask()
             if not self._settle_duplicate(number):
                 return self._proposal(number, student)
+        self._store.study.set_user_attr(EXHAUSTED_ATTRIBUTE, value=True)
         return None
 
     def started(self, number: int, slot: int) -> None:
@@ -127,6 +164,10 @@ class Proposer:
     def fail(self, number: int, reason: str) -> None:
         """The trial has no result, and trying again would give none."""
         self._end(number, optuna.trial.TrialState.FAIL, {}, {}, reason=reason)
+
+    def _is_exhausted(self) -> bool:
+        """Whether so many duplicates came in a row that the space seems to hold no other student."""
+        return bool(self._store.study.user_attrs.get(EXHAUSTED_ATTRIBUTE, False))
 
     def _num_counted(self) -> int:
         return sum(record.duplicate_of is None and record.state is not TrialState.WAITING for record in self.records())
@@ -159,11 +200,10 @@ class Proposer:
             for record in self.records()
             if record.duplicate_of is None and record.student is not None
         )
-        shares = self._config.trials_per_method or {}
+        shares = method_shares(self._config, self._space)
 
         def progress(method: str) -> float:
-            share = shares.get(method, 1) if shares else 1
-            return asked[method] / share if share else math.inf
+            return asked[method] / shares[method] if shares[method] else math.inf
 
         return min(self._space.methods, key=progress)
 

@@ -1,7 +1,7 @@
 """Builds study directories as the driver would leave them: records as JSON, trials in an Optuna journal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import exp, log2
 from pathlib import Path
@@ -13,6 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from analysis.results import StudyResults
 from tests.profiles import num_parameters, profile, training
 from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
 from trainables.measurements import ProfilesRecord
@@ -67,6 +68,7 @@ class MadeTrial:
     learning_rate: float = 2e-3
     batch_size: int = 128
     family: str = "cnn"
+    origin: str | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
 
     @property
@@ -149,10 +151,10 @@ def _frozen(made: MadeTrial, objectives: Sequence[str]) -> optuna.trial.FrozenTr
     values = [metrics[each] or 0.0 for each in objectives] if made.state == "complete" else None
     attributes: dict[str, Any] = {
         STUDENT_ATTRIBUTE: made.student.model_dump(mode="json"),
-        ORIGIN_ATTRIBUTE: "baseline" if made.method == "labels" else "search",
+        ORIGIN_ATTRIBUTE: made.origin or ("baseline" if made.method == "labels" else "search"),
         SLOT_ATTRIBUTE: made.slot,
         SPANS_ATTRIBUTE: [list(span) for span in made.spans],
-        FACTS_ATTRIBUTE: {"host": "node-1", "device": "Example CPU", "torch": "2.14.0"},
+        FACTS_ATTRIBUTE: {"host": "node-1", "pid": "4711", "device": "Example CPU", "torch": "2.14.0"},
         DUPLICATE_ATTRIBUTE: made.duplicate_of,
         REASON_ATTRIBUTE: made.reason,
     }
@@ -203,6 +205,16 @@ def profiles_record(trials: Sequence[MadeTrial], *, has_gpu: bool = False) -> Pr
             students[trial.model.key] = profile(trial.model, trial.width, trial.latency_ms, has_gpu=has_gpu)
     teacher = profile(ModelConfig(name="cnn", options={"width": 32}), 32, 1.2, has_gpu=has_gpu)
     return ProfilesRecord(fingerprint="0011223344556677", teacher=teacher, students=students)
+
+
+def with_latency(results: StudyResults, width: int, **changed: Any) -> StudyResults:
+    """The same study, with all the latency measurements of the students of this width changed."""
+    assert results.profiles is not None
+    students = dict(results.profiles.students)
+    key = ModelConfig(name="cnn", options={"width": width}).key
+    latencies = tuple(each.model_copy(update=changed) for each in students[key].latencies)
+    students[key] = students[key].model_copy(update={"latencies": latencies})
+    return replace(results, profiles=results.profiles.model_copy(update={"students": students}))
 
 
 def realistic_trials(num_trials: int = 32, *, seed: int = 7) -> list[MadeTrial]:

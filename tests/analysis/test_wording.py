@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.wording import count, duration, listed, parameter_text, points, significant, value_text
+from analysis.wording import count, duration, listed, parameter_text, points, significant, times, times_cost, value_text
 from trainables.metrics import METRICS, metric
 
 
@@ -56,3 +56,18 @@ def test_lists_read_as_a_sentence(items: list[str], text: str) -> None:
 )
 def test_durations_are_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("theirs", "its", "text"),
+    [(4.9, 2.0, "2.45 times fewer"), (2.0, 4.9, "2.45 times more"), (3.0, 3.0, "no fewer"), (3.0, 3.001, "no fewer")],
+)
+def test_ratio_is_told_the_way_it_is_above_one(theirs: float, its: float, text: str) -> None:
+    assert times(theirs, its, "fewer", "more") == text
+
+
+def test_costs_are_compared_in_their_own_words() -> None:
+    assert times_cost(metric("latency_p50_ms_batch1"), 1.41, 1.0) == "1.41 times faster"
+    assert times_cost(metric("latency_p99_ms_batch8"), 1.0, 2.0) == "2 times slower"
+    assert times_cost(METRICS["num_parameters"], 3.0, 1.0) == "3 times fewer parameters"
+    assert times_cost(METRICS["energy_joules_per_image"], 3.0, 1.0) == "3 times less energy per trained image"

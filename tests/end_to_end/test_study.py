@@ -1,7 +1,6 @@
 """A whole study through the command line, on real MNIST: what it leaves, and that it survives its driver."""
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -91,7 +90,8 @@ def test_resume_of_a_finished_study_trains_nothing_again(finished: FinishedStudy
     result = run("resume", str(finished.directory))
     assert result.returncode == 0
     assert "stored: cnn(width=8)" in result.stdout
-    assert "0 to measure alone" in result.stdout
+    assert "profile  stored: 3 networks" in result.stdout
+    assert "search   stored: 6 students" in result.stdout
     assert paths.journal.read_bytes() == before
 
 
@@ -108,37 +108,66 @@ def test_request_that_this_machine_cannot_serve_is_refused_before_anything_is_ma
     assert not (tmp_path / "new" / "study.json").exists()
 
 
-def test_objective_that_this_device_cannot_give_is_refused_before_a_student_is_trained(tmp_path: Path) -> None:
+def test_objective_that_this_device_cannot_give_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     objectives = 'objectives=["validation_accuracy", "gpu_utilization_fraction"]'
-    result = run("run", "smoke", "--dir", str(tmp_path / "new"), *overrides([*SMALL, objectives]))
+    result = run("run", "smoke", "--dir", str(tmp_path / "new"), *overrides([objectives]))
     assert result.returncode == 2
-    assert 'objective "gpu_utilization_fraction" is unknown on' in result.stderr
-    assert not any(record.epochs for record in trials(tmp_path / "new"))
+    assert 'objective "gpu_utilization_fraction" is known on a GPU alone' in result.stderr
+    assert not (tmp_path / "new" / "study.json").exists()
+
+
+def test_cluster_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    result = run("run", "smoke", "--dir", str(tmp_path / "new"), "--address", "auto")
+    assert result.returncode == 2
+    assert '--address "auto": no Ray cluster answers there' in result.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_killed_driver_loses_no_finished_trial_and_trains_none_twice(tmp_path: Path) -> None:
-    directory = tmp_path / "study"
-    fields = [*SMALL, "search.num_trials=8", "space.options.epochs=3", "resources.max_concurrent_trials=1"]
-    driver = subprocess.Popen(
+    """Beside it an undisturbed study: with one worker and one seed both end in the same trials and weights."""
+    fields = [*SMALL, "space.options.epochs=3", "resources.max_concurrent_trials=1"]
+    driver = start(tmp_path / "killed", fields)
+    wait_for_epochs(tmp_path / "killed", 8)
+    driver.kill()
+    driver.communicate()
+    with stores.reopen(tmp_path / "killed") as store:
+        before = {record.number: record for record in store.trials() if record.state is TrialState.COMPLETE}
+    assert before
+    assert run("resume", str(tmp_path / "killed")).returncode == 0
+    undisturbed = run("run", "smoke", "--dir", str(tmp_path / "undisturbed"), *overrides(fields))
+    assert undisturbed.returncode == 0
+    after = {record.number: record for record in trials(tmp_path / "killed")}
+    for number, record in before.items():
+        assert after[number] == record
+    expected = {record.number: record for record in trials(tmp_path / "undisturbed")}
+    assert {n: record.student for n, record in after.items()} == {n: record.student for n, record in expected.items()}
+    assert {record.state for record in after.values()} == {TrialState.COMPLETE}
+    for number in expected:
+        ours, theirs = (StudyPaths(tmp_path / name).student_weights(number) for name in ("killed", "undisturbed"))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_study_says_how_to_go_on(tmp_path: Path, signal_number: signal.Signals) -> None:
+    driver = start(tmp_path / "s", [*SMALL, "search.num_trials=500"])
+    wait_for_epochs(tmp_path / "s", 3)
+    driver.send_signal(signal_number)
+    _, errors = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert errors.strip().splitlines()[-1] == f"kd-study: interrupted: kd-study resume {tmp_path / 's'} goes on"
+    assert "interrupted" in run("status", str(tmp_path / "s")).stdout
+
+
+def start(directory: Path, fields: list[str]) -> "subprocess.Popen[str]":
+    """A driver that the test goes on beside."""
+    return subprocess.Popen(
         kd_study("run", "smoke", "--dir", str(directory), *overrides(fields)),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         env=environment(),
         start_new_session=True,
     )
-    wait_for_epochs(directory, 8)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
-    with stores.reopen(directory) as store:
-        before = {record.number: record for record in store.trials() if record.state is TrialState.COMPLETE}
-    assert before
-    result = run("resume", str(directory))
-    assert result.returncode == 0, result.stderr
-    after = {record.number: record for record in trials(directory)}
-    assert len(after) == 8
-    assert {record.state for record in after.values()} == {TrialState.COMPLETE}
-    for number, record in before.items():
-        assert after[number] == record
 
 
 def wait_for_epochs(directory: Path, count: int, timeout_s: float = 180.0) -> None:

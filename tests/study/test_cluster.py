@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import ray
 
-from study.cluster import TrialResources, WholeDevice, streamed, trial_resources, whole_device
+from study.cluster import TrialResources, WholeDevice, check_objectives, streamed, trial_resources, whole_device
 from study.config import ResourcesConfig
 from study.errors import StageFailedError
 
@@ -39,9 +39,11 @@ def test_cpus_limit_the_slots_where_they_are_scarce(monkeypatch: pytest.MonkeyPa
     assert trial_resources(ResourcesConfig(cpus_per_trial=2, gpus_per_trial=0.5)).num_slots == 2
 
 
-def test_whole_gpus_are_counted_in_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    nodes(monkeypatch, {"CPU": 48.0, "GPU": 5.0})
-    assert trial_resources(ResourcesConfig(gpus_per_trial=2)).num_slots == 2
+def test_objective_that_only_a_gpu_has_is_refused_where_trials_run_on_cpus() -> None:
+    with pytest.raises(ValueError, match='objective "gpu_utilization_fraction" is known on a GPU alone'):
+        check_objectives(["validation_accuracy", "gpu_utilization_fraction"], TrialResources(1, 0.0, 2))
+    check_objectives(["gpu_utilization_fraction"], TrialResources(1, 0.25, 4))
+    check_objectives(["cpu_utilization_fraction", "train_mfu_fraction"], TrialResources(1, 0.0, 2))
 
 
 def test_fewer_at_once_on_request(monkeypatch: pytest.MonkeyPatch) -> None:

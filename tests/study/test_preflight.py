@@ -78,7 +78,12 @@ def test_users_own_space_is_found_by_module_and_name() -> None:
             {"teacher": {"model": {"name": "cnn", "options": {"width": "wide"}}, "training": {"epochs": 1}}},
             'model "cnn": .*width',
         ),
-        ({"search": {"trials_per_method": {"dkd": 3}}}, 'names "dkd": the methods of the space are labels, kd'),
+        ({"search": {"trials_per_method": {"dkd": 3}}}, "names dkd: it must name the methods of the space, labels, kd"),
+        ({"search": {"num_trials": 9, "trials_per_method": {"labels": 3, "kd": 5}}}, "adds up to 8: .*num_trials = 9"),
+        ({"space": {"name": ".foo:bar"}}, r'space "\.foo:bar": "\.foo" cannot be imported'),
+        ({"space": {"name": "collections:Counter"}}, "built a Counter: it must build a SearchSpace"),
+        ({"dataset": {"name": "json:loads"}}, 'dataset "json:loads": option s is required'),
+        ({"dataset": {"name": "os:getcwd"}}, 'dataset "os:getcwd" returned a str'),
     ],
 )
 def test_mistake_is_one_line_that_names_it(change: dict[str, object], message: str) -> None:

@@ -58,8 +58,8 @@ def test_whatever_changes_a_measurement_is_measured_anew(tmp_path: Path) -> None
 
 def test_torn_profile_is_measured_again_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache(tmp_path).put(PROFILE)
-    (kept,) = (tmp_path / "profiles").iterdir()
-    kept.write_text('{"model": ')
+    for kept in (tmp_path / "profiles").iterdir():
+        kept.write_text('{"model": ')
     assert cache(tmp_path).get(MODEL) is None
     assert "is measured again" in caplog.text
 
@@ -72,3 +72,27 @@ def test_cache_follows_the_users_wish_then_the_xdg_convention(monkeypatch: pytes
     assert cache_folder() == Path("/xdg/kd-study")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "kd-study"
+
+
+def test_users_own_network_is_never_kept(tmp_path: Path) -> None:
+    """Its code may change behind its name."""
+    own = ModelConfig(name="my_nets:small")
+    cache(tmp_path).put(PROFILE.model_copy(update={"model": own}))
+    assert cache(tmp_path).get(own) is None
+
+
+def test_profile_that_was_corrected_to_another_speed_is_measured_anew(tmp_path: Path) -> None:
+    cache(tmp_path).keep_reference(device_facts(reference_ms=2.0))
+    slow, fast = device_facts(reference_ms=2.0), device_facts(reference_ms=1.0)
+    cache(tmp_path).put(PROFILE.model_copy(update={"device": fast}))
+    assert cache(tmp_path).get(MODEL) is None
+    cache(tmp_path).put(PROFILE.model_copy(update={"device": slow}))
+    assert cache(tmp_path).get(MODEL) is not None
+    assert cache(tmp_path).reference_ms() == 2.0
+
+
+def test_cache_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "profiles").touch()
+    cache(tmp_path).put(PROFILE)
+    assert "the profile is not kept" in caplog.text
+    assert cache(tmp_path).get(MODEL) is None

@@ -12,7 +12,7 @@ import pytest
 import search_spaces
 from search_spaces.space import SearchSpace
 from study import store as stores
-from study.search.proposer import Proposal, Proposer
+from study.search.proposer import Proposal, Proposer, enqueued_baselines
 from tests.factories import study_config
 from trainables.config import LossConfig, ModelConfig, NamedConfig, StudentConfig, TrainingConfig
 from trainables.records import TrialState
@@ -254,3 +254,32 @@ def test_state_of_a_trial_is_removed_when_its_end_is_stored(tmp_path: Path) -> N
         checkpoint.touch()
         finish(each, proposal)
     assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize("num_trials", [1, 3, 7])
+def test_methods_have_equal_shares_however_few_the_trials(tmp_path: Path, num_trials: int) -> None:
+    space = cnn_space()
+    config = study_config(search={"num_trials": num_trials, "sampler": "random"})
+    with stores.create(tmp_path, config, enqueued_baselines(config.search, space)) as store:
+        each = Proposer(store, space, lambda _: {})
+        methods = Counter(proposal.student.loss.name for proposal in run_all(each))
+    assert abs(methods["labels"] - methods["kd"]) <= 1
+    assert methods.total() == num_trials
+
+
+def test_baselines_of_a_method_without_a_share_are_not_enqueued() -> None:
+    search = study_config(search={"num_trials": 4, "trials_per_method": {"labels": 0, "kd": 4}}).search
+    baselines = enqueued_baselines(search, cnn_space())
+    assert [baseline["method"] for baseline in baselines] == ["kd", "kd", "kd"]
+
+
+def test_exhausted_space_is_remembered(tmp_path: Path) -> None:
+    search = {"num_trials": 3, "sampler": "random"}
+    with proposer(tmp_path, TwoStudents(), search=search) as each:
+        run_all(each)
+        assert each.is_finished
+        num_asked = len(each.records())
+    with proposer(tmp_path, TwoStudents()) as each:
+        assert each.is_finished
+        assert each.next() is None
+        assert len(each.records()) == num_asked

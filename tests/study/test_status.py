@@ -1,7 +1,7 @@
 """Status: written by the driver, read and shown without it."""
 
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from study import store as stores
+from study.locks import hold
 from study.progress import Progress, describe
-from study.status import find_studies, read_status, seems_dead, status_view
+from study.status import find_studies, is_abandoned, read_status, status_view
 from tests.factories import study_config
 from trainables.metrics import metric
 from trainables.records import StatusRecord, StudyPaths, TrialRecord, TrialState
@@ -143,11 +144,14 @@ def test_torn_status_is_named(tmp_path: Path) -> None:
         read_status(tmp_path)
 
 
-def test_silent_driver_seems_dead_and_a_finished_one_does_not() -> None:
-    long_ago = datetime.now(UTC) - timedelta(hours=1)
-    assert seems_dead(status(updated_at=long_ago))
-    assert not seems_dead(status(updated_at=datetime.now(UTC)))
-    assert not seems_dead(status(updated_at=long_ago, stage="done"))
+def test_study_is_abandoned_when_no_driver_holds_it_and_it_has_not_ended(tmp_path: Path) -> None:
+    lock = StudyPaths(tmp_path).lock
+    assert is_abandoned(tmp_path, status())
+    with hold(lock):
+        assert not is_abandoned(tmp_path, status())
+    assert is_abandoned(tmp_path, status())
+    assert not is_abandoned(tmp_path, status(stage="done"))
+    assert not is_abandoned(tmp_path, status(stage="interrupted"))
 
 
 def test_studies_are_found_in_a_folder_and_one_below(tmp_path: Path) -> None:

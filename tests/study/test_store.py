@@ -11,9 +11,10 @@ import optuna
 import pytest
 
 from study import store as stores
-from study.store import StudyLockedError, mend_journal
+from study.locks import StudyLockedError, hold
+from study.store import mend_journal
 from tests.factories import study_config
-from trainables.records import TrialState
+from trainables.records import StudyPaths, TrialState
 
 BASELINES = [{"width": 1, "method": "labels", "batch_size": 64, "learning_rate": 0.005}]
 
@@ -152,3 +153,45 @@ def test_state_of_a_trial_that_has_ended_is_cleaned_away_on_opening(tmp_path: Pa
     with stores.reopen(tmp_path / "s") as store:
         assert not store.paths.checkpoint(0).exists()
         assert store.paths.checkpoint(1).exists()
+
+
+def test_second_driver_leaves_the_journal_of_a_study_in_the_making(tmp_path: Path) -> None:
+    """Between the first one's lock and its study.json the directory looks like a dead driver's remains."""
+    journal = tmp_path / "optuna.journal"
+    with hold(tmp_path / "driver.lock"):
+        journal.write_text("of the first driver")
+        with pytest.raises(StudyLockedError, match="works on this study"), stores.create(tmp_path, study_config(), []):
+            pass
+    assert journal.read_text() == "of the first driver"
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_empty_or_missing_journal_is_said_so(tmp_path: Path, content: bytes | None) -> None:
+    make_study(tmp_path / "s")
+    journal = tmp_path / "s" / "optuna.journal"
+    journal.unlink()
+    if content is not None:
+        journal.write_bytes(content)
+    with pytest.raises(ValueError, match=r'optuna\.journal holds no study "test"'), stores.reopen(tmp_path / "s"):
+        pass
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/study.db", "nosuchdb://x"])
+def test_storage_that_cannot_be_opened_is_named(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ValueError, match=rf'storage = "{url}": cannot be opened'):
+        stores.open_storage(StudyPaths(tmp_path), url)
+
+
+def test_studies_of_one_name_do_not_meet_in_a_shared_storage(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    for name in ("a/study", "b/study"):
+        with stores.create(tmp_path / name, study_config(storage=url), BASELINES) as store:
+            assert len(store.trials()) == 1
+    with stores.reopen(tmp_path / "a" / "study") as store:
+        assert len(store.trials()) == 1
+
+
+def test_torn_record_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text('{"name": "mn')
+    with pytest.raises(ValueError, match=r"study\.json: cannot be read: .*JSON"), stores.reopen(tmp_path):
+        pass

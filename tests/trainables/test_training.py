@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tests.factories import device_data, stored_teacher, student
 from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TeacherConfig, TrainingConfig
+from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need
 from trainables.teacher_outputs import Batch, LiveTeacher, Split
 from trainables.training import DistillationRun, TrainingDivergedError, student_run, teacher_run
 
@@ -228,3 +229,35 @@ def test_live_and_stored_teacher_teach_the_same_where_nothing_is_augmented() -> 
     from_table = student_run(student(loss=KD, epochs=1), data, type(stored_teacher(data))(stored))
     from_table.run_epoch()
     assert torch.allclose(weights(from_network), weights(from_table), atol=1e-4)
+
+
+class Weighted(DistillationLoss):
+    """A loss with a parameter of its own, drawn at random."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(()) + 0.5)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.LABELS})
+
+    def forward(self, step: DistillationStep) -> Tensor:
+        return self.weight * nn.functional.cross_entropy(step.student.logits_NC, step.labels_N)
+
+
+def weighted(_: LossContext) -> DistillationLoss:
+    return Weighted()
+
+
+def test_parameters_of_a_loss_are_trained_and_start_from_the_seed() -> None:
+    config = student(loss=LossConfig(name="tests.trainables.test_training:weighted"))
+    torch.manual_seed(1)
+    run = student_run(config, device_data(), None)
+    torch.manual_seed(2)
+    again = student_run(config, device_data(), None)
+    first, second = run.state_dict()["loss"], again.state_dict()["loss"]
+    assert first["weight"] == second["weight"]  # type: ignore[index]
+    before = float(first["weight"])  # type: ignore[index]
+    run.run_epoch()
+    assert float(run.state_dict()["loss"]["weight"]) != before  # type: ignore[index]

@@ -1,7 +1,8 @@
 """Datasets by name: one file each, one line here."""
 
+from trainables.config import NamedConfig
 from trainables.data.image_arrays import Dataset
-from trainables.registry import resolve
+from trainables.registry import construct
 
 DATASETS = {
     "mnist": "trainables.data.mnist:load",
@@ -14,10 +15,7 @@ def load(name: str) -> Dataset:
     Raises:
         ValueError: no such dataset, it is not a function that returns a `Dataset`, or its files are damaged.
     """
-    loader = resolve("dataset", DATASETS, name)
-    if not callable(loader):
-        raise ValueError(f'dataset "{name}" is a {type(loader).__name__}: it must be a function without arguments')
-    dataset = loader()
+    dataset = construct("dataset", DATASETS, NamedConfig(name=name))
     if not isinstance(dataset, Dataset):
         raise ValueError(
             f'dataset "{name}" returned a {type(dataset).__name__}: it must return a {Dataset.__module__}.Dataset'

@@ -83,17 +83,26 @@ def runs_per_block(run_ms: float) -> int:
 
 
 def make_reference(
-    device: torch.device, *, precision: Precision, settings: ProfileSettings, clock: Clock = time.perf_counter_ns
+    device: torch.device,
+    *,
+    precision: Precision,
+    settings: ProfileSettings,
+    anchor_ms: float | None = None,
+    clock: Clock = time.perf_counter_ns,
 ) -> Reference:
-    """Build the reference network (two convolutions, 8 images of 16 x 28 x 28) and take its anchor on this device."""
+    """Build the reference network (two convolutions, 8 images of 16 x 28 x 28) and take its anchor on this device.
+
+    An `anchor_ms` taken earlier on the same device makes latencies of both occasions comparable; None takes it now.
+    """
     with torch.random.fork_rng(devices=[]):  # its weights must not move the caller's random stream
         network = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, stride=2), nn.ReLU())
     forward = _forward(network, (16, 28, 28), 8, device, precision)
     with _undisturbed(settings.num_threads):
         stopwatch = _Stopwatch(device, clock)
         _warm_up(forward, stopwatch, settings)
-        groups = [stopwatch.run(forward, 2 * _REFERENCE_RUNS)[0] for _ in range(_ANCHOR_GROUPS)]
-        anchor_ms = statistics.anchor(groups)
+        if anchor_ms is None:
+            groups = [stopwatch.run(forward, 2 * _REFERENCE_RUNS)[0] for _ in range(_ANCHOR_GROUPS)]
+            anchor_ms = statistics.anchor(groups)
     return Reference(forward, anchor_ms)
 
 

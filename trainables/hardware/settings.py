@@ -20,6 +20,7 @@ class ProfileSettings(Frozen):
         0.5, gt=0.0, le=600.0, description="of the training window; at least 2 s where the board counts its energy"
     )
     max_attempts: int = Field(3, ge=1, le=20, description="a latency that is not stable is measured up to so often")
+    reuse: bool = Field(True, description="take what an earlier study measured on the same device, where it is kept")
     num_threads: int = Field(1, ge=1, le=1_024, description="CPU threads of the passes whose latency is measured")
 
     @field_validator("inference_batch_sizes")
