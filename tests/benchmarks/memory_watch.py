@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import final
 
 STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+FORGET_PEAK = "5"  # proc(5): VmHWM begins again at what is resident now
 BYTES_PER_MB = 1e6
 INTERVAL_S = 0.005
 
@@ -32,6 +34,7 @@ class MemoryWatch:
     """Looks every 5 ms from a thread of its own: the kernel keeps the peak of the whole, but not of its kinds."""
 
     def __init__(self) -> None:
+        CLEAR_REFS.write_text(FORGET_PEAK, encoding="ascii")  # imports may have held more than they kept
         self._start = self._look()
         self._peak_private, self._peak_shared = 0.0, 0.0
         self._stop = threading.Event()
@@ -49,7 +52,6 @@ class MemoryWatch:
             "private": self._peak_private,
             "shared": self._peak_shared,
             "before": self._start.VmRSS,
-            "peak_before": self._start.VmHWM,
         }
 
     def stop(self) -> None:
