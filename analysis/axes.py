@@ -9,7 +9,7 @@ from trainables.metrics import Direction, Metric
 # From this ratio of the largest to the smallest value on, a log scale tells more than a linear one.
 _LOG_RATIO = 2.0
 _ERROR_RATIO = 4.0
-_ACCURACIES = ("validation_accuracy", "validation_agreement")
+_ACCURACIES = ("validation_accuracy", "validation_agreement", "test_accuracy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from analysis.plots_front import front_figure
 from analysis.plots_hardware import latency_figure, utilization_figure
 from analysis.plots_search import hypervolume_figure, learning_figure, timeline_figure
 from analysis.plots_students import size_figure, temperature_figure
+from analysis.plots_verified import gain_figure, verified_figure
 from analysis.results import StudyResults
 
 
@@ -29,6 +30,8 @@ def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
     """All figures; one that has nothing to show yet says so in its place."""
     return (
         ReportFigure("front", _FRONT, front_figure(results)),
+        ReportFigure("verified", _VERIFIED, verified_figure(results)),
+        ReportFigure("verified_gain", _GAIN, gain_figure(results)),
         ReportFigure("labels_against_teacher", _SIZE, size_figure(results)),
         ReportFigure("temperature_and_alpha", _TEMPERATURE, temperature_figure(results)),
         ReportFigure("latency", _LATENCY, latency_figure(results)),
@@ -45,6 +48,16 @@ _FRONT = (
     "of the accuracy, horizontal bars the 95 % interval of the median latency (often narrower than the marker), "
     "moved out each way by the relative interquartile range of its runs where the measurement did not settle. The "
     "dotted line is the teacher's level."
+)
+_VERIFIED = (
+    "Filled markers are students of the front, open ones their partners, which differ in method alone and stand a "
+    "little to the right; both were trained again with fresh seeds. Bars are 95 % intervals of the mean over those "
+    "seeds. The dash is what the search saw of the student on validation images, by which it was chosen. The dotted "
+    "line is the teacher's level."
+)
+_GAIN = (
+    "Left: means over fresh seeds with their 95 % intervals. Right: a row for each pair; dots are single seeds, and "
+    "where the interval of the mean holds 0 the seeds do not tell whether the teacher helped."
 )
 _SIZE = (
     "Faint markers are all students trained in full, lines join the best of each method. Look at one size at a "

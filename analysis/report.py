@@ -18,6 +18,7 @@ from analysis.report_tables import (
     state_table,
     versions_table,
 )
+from analysis.report_verified import verified_table, verified_words
 from analysis.report_words import asked, found, loading_code, taking_away
 from analysis.results import StudyResults, read_study, trials_table
 from analysis.wording import moment_text
@@ -67,7 +68,8 @@ def report_html(results: StudyResults, figures: tuple[ReportFigure, ...], writte
         subtitle=f"Created {moment_text(record.created_at)}, reported {moment_text(written_at)}",
         sections=(
             ("asked", "What was asked", paragraphs(asked(results))),
-            ("found", "What was found", bullets(found(results)) + found_tables),
+            ("verified", "What holds on the test images", _verified_html(results)),
+            ("found", "What the search found", bullets(found(results)) + found_tables),
             ("figures", "Figures", drawn),
             ("front-table", "The front", table_html(front_table(results)) + _FILES),
             ("take", "Taking a student away", paragraphs(taking_away(results)) + code(loading_code(results))),
@@ -75,6 +77,11 @@ def report_html(results: StudyResults, figures: tuple[ReportFigure, ...], writte
             ("versions", "With what", table_html(versions_table(results)) + paragraphs(_fingerprint(results))),
         ),
     )
+
+
+def _verified_html(results: StudyResults) -> str:
+    verified = verified_table(results)
+    return bullets(verified_words(results)) + (table_html(verified) if verified.rows else "")
 
 
 def _tables_html(*tables: Table) -> str:

@@ -251,7 +251,7 @@ def noise(results: StudyResults) -> list[str]:
         f"among several, which flatters it. At {100 * best:.1f} % the binomial standard error is {100 * error:.2f} "
         f"points: take differences below that as noise, and those below {200 * 2**0.5 * error:.2f} points (two "
         "standard errors of a difference) as undecided. That counts images alone: another training seed moves an "
-        "accuracy too, by how much one seed cannot tell. The test images have not been looked at."
+        "accuracy too, by how much one seed cannot tell."
     )
     return [text]
 

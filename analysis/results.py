@@ -19,19 +19,21 @@ from trainables.config import DatasetConfig, Frozen
 from trainables.measurements import ProfilesRecord
 from trainables.metrics import METRICS, Metric, latency_batch_size, metric
 from trainables.records import StudyPaths, StudyRecord, TeacherRecord, TrialRecord
+from trainables.verified import VerificationRecord
 
 RecordT = TypeVar("RecordT", bound=Frozen)
 
 
 @dataclass(frozen=True, slots=True)
 class StudyResults:
-    """All that a study has stored so far; `teacher` and `profiles` are None until their stages are done."""
+    """All that a study has stored so far; what a stage makes is None until it is done."""
 
     record: StudyRecord
     teacher: TeacherRecord | None
     profiles: ProfilesRecord | None
     trials: tuple[TrialRecord, ...]
     objectives: tuple[Metric, ...]
+    verification: VerificationRecord | None = None
 
     @property
     def front(self) -> tuple[TrialRecord, ...]:
@@ -72,14 +74,13 @@ def read_study(study_dir: Path) -> StudyResults:
     if not paths.study_json.is_file():
         raise ValueError(f"{study_dir} holds no study: {paths.study_json.name} is missing")
     record = _read_record(paths.study_json, StudyRecord)
-    teacher = _read_record(paths.teacher_json, TeacherRecord) if paths.teacher_json.is_file() else None
-    profiles = _read_record(paths.profiles_json, ProfilesRecord) if paths.profiles_json.is_file() else None
     return StudyResults(
         record=record,
-        teacher=teacher,
-        profiles=profiles,
+        teacher=_read_record_if_there(paths.teacher_json, TeacherRecord),
+        profiles=_read_record_if_there(paths.profiles_json, ProfilesRecord),
         trials=_read_trials(paths, record),
         objectives=tuple(metric(name) for name in record.objectives),
+        verification=_read_record_if_there(paths.verification_json, VerificationRecord),
     )
 
 
@@ -88,6 +89,10 @@ def _read_record(path: Path, kind: type[RecordT]) -> RecordT:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ValueError(f"{path} is not a {kind.__name__}: {error}") from error
+
+
+def _read_record_if_there(path: Path, kind: type[RecordT]) -> RecordT | None:
+    return _read_record(path, kind) if path.is_file() else None
 
 
 def _read_trials(paths: StudyPaths, record: StudyRecord) -> tuple[TrialRecord, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from analysis.statistics import Estimate
 from trainables.metrics import Metric, latency_batch_size
 
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
@@ -37,6 +38,22 @@ def parameter_text(value: object) -> str:
 def points(difference_fraction: float) -> str:
     """A difference of two accuracies in percentage points, with its sign."""
     return f"{100 * difference_fraction:+.2f} points"
+
+
+def estimate_text(estimate: Estimate | None) -> str:
+    """A mean accuracy with its interval: "98.61 % (98.40 to 98.82)"."""
+    if estimate is None:
+        return "unknown"
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.mean:.2f} % (one seed)"
+    return f"{100 * estimate.mean:.2f} % ({100 * estimate.low:.2f} to {100 * min(estimate.high, 1.0):.2f})"
+
+
+def gain_text(gain: Estimate) -> str:
+    """A difference with its interval: "+0.21 points (95 % interval +0.05 to +0.37)"."""
+    if gain.low is None or gain.high is None:
+        return f"{points(gain.mean)} (one seed)"
+    return f"{points(gain.mean)} (95 % interval {100 * gain.low:+.2f} to {100 * gain.high:+.2f})"
 
 
 def times(theirs: float, its: float, less: str, more: str) -> str:

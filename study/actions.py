@@ -1,7 +1,6 @@
 """What the command line does once Ray is needed: prepare, connect, run the stages, and leave in good order."""
 
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 
@@ -11,13 +10,15 @@ from search_spaces.space import SearchSpace
 from study import store as stores
 from study.cluster import check_objectives, connect, trial_resources
 from study.config import StudyConfig, parse_config
+from study.launch import Launch
 from study.preflight import prepare
 from study.progress import Progress
 from study.search.proposer import enqueued_baselines
-from study.stages import Launch, run_stages
+from study.stages import run_stages
 from study.store import StudyStore
 from trainables.data.image_arrays import TrainingData
 from trainables.records import StudyPaths
+from trainables.registry import make_importable
 
 
 def run(
@@ -75,6 +76,17 @@ def resume(directory: Path, *, address: str | None, console: Console) -> Path:
             return run_stages(Launch(store, space, data, trial_resources(config.resources), progress))
 
 
+def extend(directory: Path, num_trials: int, *, address: str | None, console: Console) -> Path:
+    """Go on with a study, finished or not, up to `num_trials` in all; what that makes stale is made anew.
+
+    Raises:
+        ValueError: there is no study, it has as many trials already, or another driver works on it.
+        StudyInterruptedError: asked to end; `resume` goes on.
+    """
+    stores.extend(directory, num_trials)
+    return resume(directory, address=address, console=console)
+
+
 def _progress(store: StudyStore, console: Console, dashboard: str) -> Progress:
     _end_on_sigterm()
     progress = Progress(store.paths, store.record, console, store.config.search.num_trials)
@@ -83,12 +95,6 @@ def _progress(store: StudyStore, console: Console, dashboard: str) -> Progress:
         progress.line(f"made with other versions ({made_with}): what follows is not exactly comparable")
     progress.line(f"study in {store.paths.root}" + (f", dashboard at http://{dashboard}" if dashboard else ""))
     return progress
-
-
-def make_importable(folder: str | None) -> None:
-    """Let this process import from the folder of the user's TOML."""
-    if folder is not None and folder not in sys.path:
-        sys.path.insert(0, folder)
 
 
 def _end_on_sigterm() -> None:

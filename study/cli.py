@@ -22,7 +22,9 @@ EXIT_INTERRUPTED = 130
 ACTIONS = {
     "run": "study.actions:run",
     "resume": "study.actions:resume",
+    "extend": "study.actions:extend",
     "check": "study.actions:check",
+    "export": "study.export:export",
     "report": "analysis.report:write_report",
 }
 
@@ -73,6 +75,18 @@ def resume(directory: Directory, address: Address = None) -> None:
 
 
 @app.command()
+def extend(
+    directory: Directory,
+    num_trials: Annotated[int, typer.Option("--trials", min=1, help="how many the study is to have in all")],
+    address: Address = None,
+) -> None:
+    """Go on with a study up to more trials; stages that this makes stale run again."""
+    with _plain_errors():
+        report = _action("extend")(directory, num_trials, address=address, console=Console())
+        _show_end(directory, report)
+
+
+@app.command()
 def status(directory: Directory) -> None:
     """Show how far a study is."""
     with _plain_errors():
@@ -99,6 +113,21 @@ def report(directory: Directory) -> None:
     """Write the report, tables and figures of a study again, from what is stored."""
     with _plain_errors():
         typer.echo(_action("report")(directory))
+
+
+@app.command()
+def export(
+    directory: Directory,
+    trial: Annotated[int, typer.Option(help="number of a trial that ran its full budget")],
+    out: Annotated[Path, typer.Option(help="a new folder for safetensors, card and torch.export program")],
+) -> None:
+    """Take a student away: weights, card, and a program that needs torch alone, checked against the network."""
+    with _plain_errors():
+        card = _action("export")(directory, trial, out)
+        typer.echo(
+            f"{out}: {card.student.model.key}, weights of {card.weights_of}; the program's logits differ by at most "
+            f"{card.largest_logit_difference:.1e} from the network's on {card.num_checked_images:,} validation images"
+        )
 
 
 @app.command()

@@ -38,6 +38,13 @@ class ResourcesConfig(Frozen):
     object_store_mib: int = Field(512, ge=80, description="of a local cluster")
 
 
+class VerifyConfig(Frozen):
+    """How students of the front are trained again and read on the test images, which nothing else reads."""
+
+    max_students: int = Field(4, ge=0, description="of the front, spread along it; 0: the test images are never read")
+    seeds: int = Field(3, ge=1, description="fresh training seeds for each student and its partner")
+
+
 class StudyConfig(Frozen):
     """A whole study."""
 
@@ -51,6 +58,7 @@ class StudyConfig(Frozen):
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
     profile: ProfileSettings = ProfileSettings()
+    verify: VerifyConfig = VerifyConfig()
 
     @field_validator("objectives")
     @classmethod

@@ -1,47 +1,31 @@
-"""A study from first stage to last: teach, profile, search, report. What is stored already is not done again."""
+"""A study from first stage to last: teach, profile, search, verify, report. What is stored is not done again."""
 
 import signal
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from ray import tune
 
 from analysis.report import write_report
-from search_spaces.space import SearchSpace
+from analysis.report_verified import verified_words
+from analysis.results import read_study
 from study.cluster import TrialResources, result_of, streamed, whole_device
-from study.config import first_problem
 from study.errors import StageFailedError, StudyInterruptedError
+from study.launch import Launch, stored_record
 from study.monitor import Monitor
 from study.profile_cache import ProfileCache, cache_folder
-from study.progress import Progress
 from study.search.proposer import Proposal, Proposer
 from study.search.searcher import StudySearcher
 from study.search.slots import Slots
-from study.store import StudyStore
-from trainables.config import Frozen, ModelConfig, StudentConfig, TrialAssignment
-from trainables.data.image_arrays import TrainingData
+from study.verify import verify
+from trainables.config import ModelConfig, StudentConfig, TrialAssignment
 from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord
 from trainables.profile import describe_device, profile_architectures
 from trainables.records import StudyPaths, TeacherRecord
 from trainables.student import StudentTrial
 from trainables.teacher import load_teacher, train_teacher_task
 from trainables.whole_files import write_record, write_text
-
-_Record = TypeVar("_Record", bound=Frozen)
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """One process's work on a study: what the stages share."""
-
-    store: StudyStore
-    space: SearchSpace
-    data: TrainingData
-    resources: TrialResources
-    progress: Progress
 
 
 def run_stages(launch: Launch) -> Path:
@@ -56,8 +40,11 @@ def run_stages(launch: Launch) -> Path:
         teacher = teach(launch)
         profiles = profile(launch)
         search(launch, teacher, profiles)
+        verify(launch, teacher)
         progress.stage("report", "tables and figures")
         report = write_report(paths.root)
+        for sentence in verified_words(read_study(paths.root)):
+            progress.line(sentence)
     except (KeyboardInterrupt, StudyInterruptedError) as error:
         progress.finish("interrupted", f"kd-study resume {paths.root}")
         raise StudyInterruptedError(f"interrupted: kd-study resume {paths.root} goes on") from error
@@ -77,7 +64,7 @@ def teach(launch: Launch) -> TeacherRecord:
     """The teacher: stored already, or trained now on a whole device."""
     paths, config = launch.store.paths, launch.store.config
     fingerprint = config.fingerprint("teach")
-    record = _stored(paths.teacher_json, TeacherRecord)
+    record = stored_record(paths.teacher_json, TeacherRecord)
     # Students that have learned from a teacher keep it, whatever has changed since.
     if record is not None and (record.fingerprint == fingerprint or _has_students(launch)):
         launch.progress.stage(
@@ -108,7 +95,7 @@ def profile(launch: Launch) -> ProfilesRecord:
     """Every architecture of the space, and the teacher, measured alone: stored, kept from another study, or now."""
     paths, config = launch.store.paths, launch.store.config
     fingerprint = config.fingerprint("profile")
-    stored = _stored(paths.profiles_json, ProfilesRecord)
+    stored = stored_record(paths.profiles_json, ProfilesRecord)
     if stored is not None and (stored.fingerprint == fingerprint or _has_students(launch)):
         launch.progress.stage("profile", f"stored: {len(stored.students) + 1} networks")
         return stored
@@ -204,22 +191,6 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
 
 def _has_students(launch: Launch) -> bool:
     return any(trial.epochs for trial in launch.store.trials())
-
-
-def _stored(path: Path, kind: type[_Record]) -> _Record | None:
-    """The record at `path`; None where there is none.
-
-    Raises:
-        StageFailedError: there is one that cannot be read.
-    """
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise StageFailedError(
-            f"{path}: cannot be read: {first_problem(error)}; remove it to have it made again"
-        ) from error
 
 
 def _assignment(proposal: Proposal, paths: StudyPaths, resources: TrialResources) -> TrialAssignment:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
@@ -19,8 +20,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from study.config import StudyConfig, first_problem, library_versions, parse_config
 from study.locks import hold
+from trainables.data.split import apportion
 from trainables.metrics import metric
-from trainables.records import OBJECTIVES_ATTRIBUTE, ORIGIN_ATTRIBUTE, StudyPaths, StudyRecord, TrialRecord, TrialState
+from trainables.records import (
+    EXHAUSTED_ATTRIBUTE,
+    OBJECTIVES_ATTRIBUTE,
+    ORIGIN_ATTRIBUTE,
+    StudyPaths,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
 from trainables.whole_files import write_record
 
 logger = logging.getLogger(__name__)
@@ -110,6 +120,32 @@ def reopen(directory: Path) -> Iterator[StudyStore]:
             if trial.state not in {TrialState.RUNNING, TrialState.WAITING}:
                 paths.checkpoint(trial.number).unlink(missing_ok=True)
         yield store
+
+
+def extend(directory: Path, num_trials: int) -> None:
+    """Ask a study for more trials, `num_trials` in all; shares of methods that it was given keep their proportions.
+
+    Raises:
+        ValueError: there is no study, or it is asked for as many already.
+        StudyLockedError: a living driver works on it (a ValueError).
+    """
+    with reopen(directory) as store:
+        search = store.config.search
+        if num_trials <= search.num_trials:
+            raise ValueError(
+                f"--trials {num_trials}: the study in {directory} is asked for {search.num_trials} already; "
+                f"allowed are {search.num_trials + 1} and more"
+            )
+        shares = search.trials_per_method
+        if shares is not None:
+            counts = apportion(np.array(list(shares.values()), dtype=np.int64), num_trials)
+            shares = dict(zip(shares, map(int, counts), strict=True))
+        asked = search.model_copy(update={"num_trials": num_trials, "trials_per_method": shares})
+        config = store.config.model_copy(update={"search": asked})
+        if store.study.user_attrs.get(EXHAUSTED_ATTRIBUTE, False):  # more may be found by asking for longer
+            store.study.set_user_attr(EXHAUSTED_ATTRIBUTE, value=False)
+        record = store.record.model_copy(update={"config": config.model_dump(mode="json")})
+        write_record(store.paths.study_json, record)
 
 
 def read_study_record(directory: Path) -> tuple[StudyPaths, StudyRecord]:

@@ -16,11 +16,13 @@ RAY_FILES = {
     "trainables/teacher.py",
     "trainables/student.py",
     "trainables/profile.py",
+    "trainables/verification.py",
     "study/search/searcher.py",
     "study/search/scheduler.py",
     "study/cluster.py",
     "study/monitor.py",
     "study/stages.py",
+    "study/verify.py",
 }
 FORBIDDEN_NAMES = {"util", "utils", "common", "helper", "helpers", "base", "misc"}
 MAX_FILE_LINES = 300

@@ -88,6 +88,28 @@ class StudyPaths:
         return self.root / "students" / f"{trial_number}.safetensors"
 
     @property
+    def verify(self) -> Path:
+        """Folder of the students that were trained again: `VerifiedRun` and weights of each."""
+        return self.root / "verify"
+
+    @property
+    def verification_json(self) -> Path:
+        """`VerificationRecord`, written last: where it stands, all of its runs do."""
+        return self.verify / "verification.json"
+
+    def verified_run(self, name: str) -> Path:
+        """`VerifiedRun` of that name (`VerifiedRun.name`): the card of the weights beside it."""
+        return self.verify / f"{name}.json"
+
+    def verified_weights(self, name: str) -> Path:
+        """Weights of the `VerifiedRun` of that name."""
+        return self.verify / f"{name}.safetensors"
+
+    def verified_checkpoint(self, name: str) -> Path:
+        """State of an unfinished run of that name."""
+        return self.verify / f"{name}.pt"
+
+    @property
     def report_html(self) -> Path:
         """The report, one file that opens without network."""
         return self.root / "report.html"
@@ -216,7 +238,7 @@ class StatusRecord(Frozen):
     """How far a study is, for whoever asks from outside; written whole by the driver."""
 
     name: str
-    stage: str = Field(description='"teach", "profile", "search", "report", "done", "interrupted" or "failed"')
+    stage: str = Field(description="a stage's name, or done, interrupted, failed")
     detail: str
     num_target_trials: int
     num_trials: dict[str, int] = Field(description="by TrialState")

@@ -2,12 +2,19 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from trainables.config import NamedConfig
+
+
+def make_importable(folder: str | None) -> None:
+    """Let this process import a user's own entries from a folder; None: there are none."""
+    if folder is not None and folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def resolve(kind: str, registry: Mapping[str, str], name: str) -> object:

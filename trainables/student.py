@@ -1,39 +1,24 @@
 """One trial as Ray Tune sees it: a student that trains an epoch a step, in a process that is used again and again."""
 
-import gc
 import logging
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from ray import tune
 
-from trainables import models
 from trainables.checkpoints import load_state, save_state, save_weights
-from trainables.config import ModelConfig, TrialAssignment
+from trainables.config import TrialAssignment
 from trainables.data.image_arrays import TrainingData
-from trainables.hardware.device import select_device, telemetry_for
+from trainables.hardware.device import select_device, take_share, telemetry_for
 from trainables.hardware.telemetry import Sampler
-from trainables.teacher_outputs import LiveTeacher, Split, StoredOutputs, TeacherSource
+from trainables.teacher_outputs import Split, TeacherArrays, TeacherSource
 from trainables.training import DeviceData, DistillationRun, TrainingDivergedError, student_run
 
 Report = dict[str, Any]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TeacherArrays:
-    """The teacher as it travels through the object store: weights, and logits (images, classes) on both splits."""
-
-    model: ModelConfig
-    weights: dict[str, NDArray[np.float32]]
-    train_logits_NC: NDArray[np.float32]
-    validation_logits_NC: NDArray[np.float32]
 
 
 class StudentTrial(tune.Trainable):
@@ -55,12 +40,7 @@ class StudentTrial(tune.Trainable):
         self._telemetry = telemetry_for(self._device)
         self._data = DeviceData(data, self._device)
         self._teacher = teacher
-        self._stored = StoredOutputs(
-            {
-                Split.TRAIN: _tensor(teacher.train_logits_NC).to(self._device),
-                Split.VALIDATION: _tensor(teacher.validation_logits_NC).to(self._device),
-            }
-        )
+        self._stored = teacher.stored(self._device)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -112,12 +92,7 @@ class StudentTrial(tune.Trainable):
         self._run = None
         self._reports = []
         self._untold = []
-        torch.set_num_threads(max(1, int(self._assignment.cpus)))
-        if self._device.type == "cuda":  # the process is not new: its allocator and peak counters must be as if it were
-            gc.collect()
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            torch.cuda.set_per_process_memory_fraction(min(1.0, self._assignment.gpus or 1.0))
+        take_share(self._device, cpus=self._assignment.cpus, gpus=self._assignment.gpus)
 
     def _resumed_run(self) -> DistillationRun:
         run = student_run(self._assignment.student, self._data, self._teacher_source())
@@ -136,11 +111,7 @@ class StudentTrial(tune.Trainable):
     def _teacher_source(self) -> TeacherSource:
         if self._assignment.student.training.augmentation.is_identity:
             return self._stored
-        network = models.build(
-            self._teacher.model, input_shape=self._data.input_shape, num_classes=self._data.num_classes
-        )
-        network.load_state_dict({name: _tensor(weights) for name, weights in self._teacher.weights.items()})
-        return LiveTeacher(network.to(self._device).to(memory_format=torch.channels_last))
+        return self._teacher.live(self._device, input_shape=self._data.input_shape, num_classes=self._data.num_classes)
 
     def _epoch(self, run: DistillationRun) -> Report:
         started = time.perf_counter()
@@ -181,8 +152,3 @@ def _stored_state(checkpoint: Path, device: torch.device) -> dict[str, object] |
     except ValueError as error:  # a disk's fault: the trial is better trained again than lost
         logger.warning("%s; the trial begins anew", error)
         return None
-
-
-def _tensor(array: NDArray[np.float32]) -> torch.Tensor:
-    """A tensor of its own: arrays from the object store are read-only, which torch does not know."""
-    return torch.from_numpy(np.array(array))

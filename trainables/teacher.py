@@ -1,26 +1,21 @@
 """The teacher's training as one Ray task on a whole device: an epoch, a checkpoint and a word to the driver a time."""
 
-import logging
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import ray
 import torch
 
-from trainables.checkpoints import load_state, load_weights, save_state, save_weights
+from trainables.checkpoints import load_weights, save_weights
 from trainables.config import TeacherConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.hardware.device import select_device
 from trainables.models import num_parameters
 from trainables.records import StudyPaths, TeacherRecord
-from trainables.student import TeacherArrays
-from trainables.teacher_outputs import Split
-from trainables.training import DeviceData, DistillationRun, EvaluationMetrics, teacher_run
+from trainables.resumption import ResumableTraining
+from trainables.teacher_outputs import Split, TeacherArrays
+from trainables.training import DeviceData, EvaluationMetrics, teacher_run
 from trainables.whole_files import replacing
-
-logger = logging.getLogger(__name__)
 
 
 def train_teacher(
@@ -39,19 +34,14 @@ def train_teacher(
     """
     torch.set_num_threads(num_threads)
     run = teacher_run(teacher, DeviceData(data, select_device()))
-    seconds = _resume(run, paths.teacher_checkpoint, fingerprint)
+    training = ResumableTraining(run, paths.teacher_checkpoint, fingerprint)
     evaluated: EvaluationMetrics | None = None
-    while not run.is_finished:
-        started = time.perf_counter()
-        trained = run.run_epoch()
-        seconds += time.perf_counter() - started
-        evaluated = run.evaluate(Split.VALIDATION)
-        save_state(paths.teacher_checkpoint, {"run": run.state_dict(), "seconds": seconds, "fingerprint": fingerprint})
+    for trained, evaluated in training.epochs():
         yield {
             "epoch": float(trained.epoch),
             "train_loss": trained.train_loss,
             "validation_accuracy": evaluated.accuracy,
-            "seconds": seconds,
+            "seconds": training.seconds,
         }
     evaluated = evaluated or run.evaluate(Split.VALIDATION)
     save_weights(paths.teacher_weights, {name: tensor.cpu() for name, tensor in run.model.state_dict().items()})
@@ -64,7 +54,7 @@ def train_teacher(
         validation_accuracy=evaluated.accuracy,
         validation_nll=evaluated.nll,
         epochs=run.epoch,
-        train_seconds=seconds,
+        train_seconds=training.seconds,
         fingerprint=fingerprint,
     )
 
@@ -84,18 +74,3 @@ def load_teacher(paths: StudyPaths, record: TeacherRecord) -> TeacherArrays:
         raise ValueError(f"{paths.teacher}: the stored teacher outputs cannot be read: {error}") from error
     weights = {name: tensor.numpy() for name, tensor in load_weights(paths.teacher_weights).items()}
     return TeacherArrays(record.model, weights, logits[Split.TRAIN], logits[Split.VALIDATION])
-
-
-def _resume(run: DistillationRun, checkpoint: Path, fingerprint: str) -> float:
-    """Seconds of training that the checkpoint holds; 0 where there is none, or one of other inputs."""
-    if not checkpoint.exists():
-        return 0.0
-    try:
-        state = load_state(checkpoint)
-    except ValueError as error:  # a disk's fault: the teacher is better trained again than lost
-        logger.warning("%s; the teacher begins anew", error)
-        return 0.0
-    if state["fingerprint"] != fingerprint:
-        return 0.0
-    run.load_state_dict(state["run"])  # type: ignore[arg-type]
-    return float(state["seconds"])  # type: ignore[arg-type]

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trainables import models
+from trainables.config import ModelConfig
 from trainables.losses.distillation_loss import Outputs
 
 
@@ -72,3 +76,29 @@ class LiveTeacher:
         """A forward pass."""
         with torch.no_grad():
             return Outputs(self._network(batch.images_NCHW))
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherArrays:
+    """A teacher as it travels through the object store: weights, and logits (images, classes) on both splits."""
+
+    model: ModelConfig
+    weights: dict[str, NDArray[np.float32]]
+    train_logits_NC: NDArray[np.float32]
+    validation_logits_NC: NDArray[np.float32]
+
+    def stored(self, device: torch.device) -> StoredOutputs:
+        """Its stored outputs, moved to the device."""
+        logits = {Split.TRAIN: self.train_logits_NC, Split.VALIDATION: self.validation_logits_NC}
+        return StoredOutputs({split: _own_tensor(logits_NC).to(device) for split, logits_NC in logits.items()})
+
+    def live(self, device: torch.device, *, input_shape: tuple[int, int, int], num_classes: int) -> LiveTeacher:
+        """The network, built from its weights on the device."""
+        network = models.build(self.model, input_shape=input_shape, num_classes=num_classes)
+        network.load_state_dict({name: _own_tensor(weights) for name, weights in self.weights.items()})
+        return LiveTeacher(network.to(device).to(memory_format=torch.channels_last))
+
+
+def _own_tensor(array: NDArray[np.float32]) -> Tensor:
+    """A tensor of its own: arrays from the object store are read-only, which torch does not know."""
+    return torch.from_numpy(np.array(array))

@@ -10,14 +10,14 @@ from typing import final
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from trainables import losses, models
-from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TeacherConfig, TrainingConfig
+from trainables.config import LossConfig, ModelConfig, StudentConfig, TeacherConfig, TrainingConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.views import DeviceImages, epoch_order, epoch_shifts
 from trainables.hardware.device import precision_for
 from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need, Outputs
+from trainables.optimization import build_optimizer, build_schedule
 from trainables.randomness import derive_seed
 from trainables.teacher_outputs import Batch, Split, TeacherSource
 
@@ -87,9 +87,9 @@ class DistillationRun:
         self._asks_teacher = Need.TEACHER_LOGITS in loss.needs
         self._autocast = precision_for(data.device, training.precision) == "bfloat16"
         self._images = data.images[Split.TRAIN]
-        self._optimizer = _optimizer([*model.parameters(), *loss.parameters()], training.optimizer)
+        self._optimizer = build_optimizer([*model.parameters(), *loss.parameters()], training.optimizer)
         steps_per_epoch = -(-len(self._images) // training.batch_size)
-        self._schedule = _schedule(self._optimizer, training, training.epochs * steps_per_epoch)
+        self._schedule = build_schedule(self._optimizer, training, training.epochs * steps_per_epoch)
 
     @property
     def is_finished(self) -> bool:
@@ -181,12 +181,15 @@ class DistillationRun:
             logits_NC: Tensor = self.model(images_NCHW)
         return logits_NC.float()
 
-    @torch.inference_mode()
     def all_logits(self, split: Split) -> Tensor:
         """Float32 logits (images, C) of every un-augmented image of `split`, on the CPU, in evaluation mode."""
+        return self.logits_of(self._data.images[split])
+
+    @torch.inference_mode()
+    def logits_of(self, images: DeviceImages) -> Tensor:
+        """Float32 logits (images, C) of images on the run's device, un-augmented, on the CPU, in evaluation mode."""
         self.model.eval()
-        images = self._data.images[split]
-        indices = torch.arange(len(images), device=self._data.device)
+        indices = torch.arange(len(images), device=images.device)
         parts = [self.logits(images.normalized(part_N)).cpu() for part_N in torch.split(indices, EVALUATION_BATCH_SIZE)]
         return torch.cat(parts)
 
@@ -269,26 +272,6 @@ def check_needs(student: StudentConfig, needs: frozenset[Need], teacher: Teacher
                 f'method "{student.loss.name}" with training.augmentation.shift_pixels = {shift} needs a live teacher: '
                 "stored outputs serve un-augmented images only (shift_pixels = 0)"
             )
-
-
-def _optimizer(parameters: list[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
-    rate, decay = config.learning_rate, config.weight_decay
-    if config.name == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
-    nesterov = config.momentum > 0.0
-    return torch.optim.SGD(
-        parameters, lr=rate, momentum=config.momentum, weight_decay=decay, nesterov=nesterov, fused=True
-    )
-
-
-def _schedule(optimizer: torch.optim.Optimizer, training: TrainingConfig, num_steps: int) -> LRScheduler:
-    """The learning rate by step: one-cycle (Smith & Topin 2018, from a 25th up and down), cosine to 0, or constant."""
-    if training.schedule == "one_cycle":
-        rate = training.optimizer.learning_rate
-        return OneCycleLR(optimizer, max_lr=rate, total_steps=num_steps + 1, cycle_momentum=False)
-    if training.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=num_steps)
-    return ConstantLR(optimizer, factor=1.0, total_iters=0)
 
 
 @contextlib.contextmanager

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.analysis.study_directory import realistic_trials, write_study
+from tests.verifications import verify_front
 
 
 @pytest.fixture(scope="session")
 def realistic_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_study(tmp_path_factory.mktemp("studies") / "demo", realistic_trials())
+    return verify_front(write_study(tmp_path_factory.mktemp("studies") / "demo", realistic_trials()))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.analysis.study_directory import (
     realistic_trials,
     write_study,
 )
+from tests.verifications import verify_front
 
 KD = MadeTrial(method="kd", temperature=4.0, alpha=0.5, accuracy=0.98)
 STUDIES: dict[str, tuple[list[MadeTrial], dict[str, Any]]] = {
@@ -55,10 +56,12 @@ def notes(drawn: go.Figure) -> list[str]:
     return [note.text for note in drawn.layout.annotations]
 
 
+@pytest.mark.parametrize("is_verified", [False, True], ids=["", "verified"])
 @pytest.mark.parametrize("kind", STUDIES)
-def test_every_figure_stands_for_every_kind_of_study(kind: str, tmp_path: Path) -> None:
+def test_every_figure_stands_for_every_kind_of_study(kind: str, is_verified: bool, tmp_path: Path) -> None:
     trials, settings = STUDIES[kind]
-    figures = report_figures(read_study(write_study(tmp_path, trials, **settings)))
+    study_dir = write_study(tmp_path, trials, **settings)
+    figures = report_figures(read_study(verify_front(study_dir) if is_verified else study_dir))
     assert len({each.name for each in figures}) == len(figures)
     for each in figures:
         assert each.question.endswith("?")

@@ -40,7 +40,7 @@ def test_page_is_well_formed_and_loads_nothing_from_elsewhere(writable_study: Pa
 def test_plotly_is_in_the_page_once(writable_study: Path) -> None:
     text = write_report(writable_study, images=False).read_text(encoding="utf-8")
     assert len(re.findall(r"plotly\.js v\d", text)) == 1
-    assert text.partition("</head>")[2].count("Plotly.newPlot(") == 8
+    assert text.partition("</head>")[2].count("Plotly.newPlot(") == 10
 
 
 def test_links_lead_to_parts_of_the_page(writable_study: Path) -> None:
@@ -172,7 +172,7 @@ def test_empty_table_is_a_note() -> None:
 def test_unfinished_study_gets_a_whole_report(tmp_path: Path, trials: list[MadeTrial]) -> None:
     page = page_of(write_study(tmp_path, trials, teacher=False, profiles=False))
     assert page.open == []
-    assert page.num_tags["figure"] == 8
+    assert page.num_tags["figure"] == 10
     assert "no front yet" in page.text
 
 

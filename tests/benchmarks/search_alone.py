@@ -12,6 +12,7 @@ from study import stages
 from study import store as stores
 from study.cluster import trial_resources
 from study.config import StudyConfig
+from study.launch import Launch
 from study.progress import Progress
 from study.store import StudyStore
 from tests.profiles import architecture_profile
@@ -35,7 +36,7 @@ def run_search(directory: Path, config: StudyConfig, data: TrainingData, trial: 
     with stores.create(directory, config, space.baselines()) as store, pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "StudentTrial", trial)
         progress = Progress(store.paths, store.record, Console(file=io.StringIO()), config.search.num_trials)
-        launch = stages.Launch(store, space, data, trial_resources(config.resources), progress)
+        launch = Launch(store, space, data, trial_resources(config.resources), progress)
         stages.search(launch, _untrained_teacher(store, data), profiles)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.benchmarks.memory_watch import MemoryWatch
 from trainables.data.image_arrays import TrainingData
-from trainables.student import StudentTrial, TeacherArrays
+from trainables.student import StudentTrial
+from trainables.teacher_outputs import TeacherArrays
 
 
 class WatchedStudentTrial(StudentTrial):

@@ -11,8 +11,9 @@ from tests.trainables.test_teacher import train
 from trainables.checkpoints import load_weights
 from trainables.config import LossConfig, StudentConfig, TrialAssignment
 from trainables.records import StudyPaths
-from trainables.student import StudentTrial, TeacherArrays
+from trainables.student import StudentTrial
 from trainables.teacher import load_teacher
+from trainables.teacher_outputs import TeacherArrays
 
 KD = LossConfig(name="kd", options={"temperature": 2.0, "alpha": 0.7})
 

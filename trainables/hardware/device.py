@@ -1,6 +1,7 @@
 """Which device and precision a trial runs on, and what must be kept beside a number measured there."""
 
 import contextlib
+import gc
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,24 @@ def cpu_name(cpuinfo: Path) -> str:
             if field.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine() or "unknown processor"
+
+
+def take_share(device: torch.device, *, cpus: float, gpus: float) -> None:
+    """Make this process one of several on a device: so many CPU threads, and of a GPU's memory no more than its share.
+
+    A process that has trained before is left as a new one would be: its allocator's cache and peaks are emptied.
+
+    Args:
+        device: what the process computes on.
+        cpus: threads, at least one.
+        gpus: fraction of the GPU, in (0, 1]; 0 on a CPU.
+    """
+    torch.set_num_threads(max(1, int(cpus)))
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.set_per_process_memory_fraction(min(1.0, gpus or 1.0))
 
 
 def telemetry_for(device: torch.device) -> Telemetry:

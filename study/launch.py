@@ -1,0 +1,43 @@
+"""One process's work on a study: what its stages share, and how they read what earlier ones left."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from search_spaces.space import SearchSpace
+from study.cluster import TrialResources
+from study.config import first_problem
+from study.errors import StageFailedError
+from study.progress import Progress
+from study.store import StudyStore
+from trainables.config import Frozen
+from trainables.data.image_arrays import TrainingData
+
+_Record = TypeVar("_Record", bound=Frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One process's work on a study: what the stages share."""
+
+    store: StudyStore
+    space: SearchSpace
+    data: TrainingData
+    resources: TrialResources
+    progress: Progress
+
+
+def stored_record(path: Path, kind: type[_Record]) -> _Record | None:
+    """The record at `path`; None where there is none.
+
+    Raises:
+        StageFailedError: there is one that cannot be read.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StageFailedError(
+            f"{path}: cannot be read: {first_problem(error)}; remove it to have it made again"
+        ) from error

@@ -1,0 +1,99 @@
+"""What is verified: which students of the front, each beside which partner, with which fresh seeds. No Ray."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from analysis.findings import accuracy
+from analysis.pareto import candidates, front
+from analysis.students import LABELS_METHOD, method
+from study.config import VerifyConfig
+from trainables.config import LossConfig, StudentConfig
+from trainables.metrics import METRICS, Metric
+from trainables.randomness import derive_seed
+from trainables.records import TrialRecord
+from trainables.verified import PlannedRun, Role
+
+
+def plan(
+    trials: Sequence[TrialRecord],
+    objectives: Sequence[Metric],
+    config: VerifyConfig,
+    *,
+    seed: int,
+    teacher_fingerprint: str,
+) -> list[PlannedRun]:
+    """Every run of the verification: for each chosen student and its partner, one for each fresh seed.
+
+    The seeds are shared within a pair, and by all pairs. Runs of one configuration and seed have one fingerprint,
+    whichever students they belong to.
+
+    Args:
+        trials: of the study.
+        objectives: of the study; they make the front.
+        config: how many students and seeds.
+        seed: of the study; none of the fresh seeds is it.
+        teacher_fingerprint: of the stored teacher, which stands for data and versions too.
+    """
+    runs = []
+    for trial in spread(front(trials, objectives), config.max_students):
+        if trial.student is None:
+            continue
+        pair = {Role.STUDENT: trial.student, Role.PARTNER: partner_of(trial.student, trials)}
+        for role, student in pair.items():
+            if student is not None:
+                runs += [
+                    _planned(trial.number, role, index, student, seed, teacher_fingerprint)
+                    for index in range(1, config.seeds + 1)
+                ]
+    return runs
+
+
+def spread(students: Sequence[TrialRecord], max_students: int) -> list[TrialRecord]:
+    """At most so many of the students on a front, evenly by their place on it, both ends among them.
+
+    A single one is the most accurate.
+    """
+    if max_students == 1 and students:
+        return [max(students, key=accuracy)]
+    places = np.linspace(0, len(students) - 1, num=min(max_students, len(students)))
+    return [students[place] for place in places.round().astype(int)]
+
+
+def partner_of(student: StudentConfig, trials: Sequence[TrialRecord]) -> StudentConfig | None:
+    """The same network trained in the same way by another method, so that the method is all that differs.
+
+    Labels for a distilled student; for a labels-only one the best distillation that finished on the same network.
+
+    Returns:
+        The partner; None for a labels-only student whose network no finished trial has distilled into.
+    """
+    if student.loss.name != LABELS_METHOD:
+        return student.model_copy(update={"loss": LossConfig(name=LABELS_METHOD)})
+    distilled = [
+        trial
+        for trial in candidates(trials, (METRICS["validation_accuracy"],))
+        if trial.student is not None and trial.student.model == student.model and method(trial) != LABELS_METHOD
+    ]
+    best = max(distilled, key=accuracy, default=None)
+    if best is None or best.student is None:
+        return None
+    return student.model_copy(update={"loss": best.student.loss})
+
+
+def fresh_seed(seed: int, index: int) -> int:
+    """The training seed of the index-th (from 1) retraining: never the one that the search's trials share."""
+    fresh = derive_seed(seed, "verify", index) % 2**32
+    return fresh if fresh != seed else (fresh + 1) % 2**32
+
+
+def _planned(
+    trial: int, role: Role, index: int, student: StudentConfig, seed: int, teacher_fingerprint: str
+) -> PlannedRun:
+    training = student.training.model_copy(update={"seed": fresh_seed(seed, index)})
+    seeded = student.model_copy(update={"training": training})
+    inputs = json.dumps([teacher_fingerprint, seeded.model_dump(mode="json")], sort_keys=True)
+    fingerprint = hashlib.sha256(inputs.encode()).hexdigest()[:16]
+    return PlannedRun(trial=trial, role=role, seed_index=index, student=seeded, fingerprint=fingerprint)

@@ -1,0 +1,30 @@
+"""Optimisers and learning rate schedules, as a training configuration names them."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from trainables.config import OptimizerConfig, TrainingConfig
+
+
+def build_optimizer(parameters: Sequence[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The configured optimiser in its fused form."""
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.name == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+    nesterov = config.momentum > 0.0
+    return torch.optim.SGD(
+        parameters, lr=rate, momentum=config.momentum, weight_decay=decay, nesterov=nesterov, fused=True
+    )
+
+
+def build_schedule(optimizer: torch.optim.Optimizer, training: TrainingConfig, num_steps: int) -> LRScheduler:
+    """The learning rate by step: one-cycle (Smith & Topin 2018, from a 25th up and down), cosine to 0, or constant."""
+    if training.schedule == "one_cycle":
+        rate = training.optimizer.learning_rate
+        return OneCycleLR(optimizer, max_lr=rate, total_steps=num_steps + 1, cycle_momentum=False)
+    if training.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=num_steps)
+    return ConstantLR(optimizer, factor=1.0, total_iters=0)

@@ -1,0 +1,161 @@
+"""Students of the front trained again with fresh seeds, each as one Ray task: the only reader of the test split."""
+
+# Shapes: N images, C classes.
+
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainables import data as datasets
+from trainables.checkpoints import save_weights
+from trainables.config import TeacherConfig
+from trainables.data.image_arrays import LabelledImages, TrainingData
+from trainables.data.views import DeviceImages
+from trainables.hardware.device import device_name, select_device, take_share
+from trainables.models import num_parameters
+from trainables.records import StudyPaths
+from trainables.resumption import ResumableTraining
+from trainables.teacher_outputs import Split, TeacherArrays
+from trainables.training import DeviceData, DistillationRun, TrainingDivergedError, student_run, teacher_run
+from trainables.verified import PlannedRun, Preprocessing, SplitMetrics, VerifiedRun
+from trainables.whole_files import write_record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerificationInputs:
+    """What all runs of a verification share, put into the object store once."""
+
+    data: TrainingData
+    teacher: TeacherArrays
+    test: LabelledImages
+    teacher_test_logits_NC: np.ndarray[Any, np.dtype[np.float32]]
+
+
+def load_test_split(dataset: str) -> LabelledImages:
+    """The test split of a dataset. No other line of the project reads it, and no decision depends on it.
+
+    Raises:
+        ValueError: there is no such dataset, or its files are damaged.
+    """
+    return datasets.load(dataset).test
+
+
+def split_metrics(logits_NC: Tensor, labels_N: Tensor, teacher_NC: Tensor) -> SplitMetrics:
+    """What logits (images, classes) are worth against the labels, and beside the teacher's.
+
+    Raises:
+        TrainingDivergedError: a logit is not finite.
+    """
+    if not torch.isfinite(logits_NC).all():
+        raise TrainingDivergedError("an output on the test images is not finite")
+    predictions_N = logits_NC.argmax(dim=1)
+    return SplitMetrics(
+        num_images=len(labels_N),
+        accuracy=float((predictions_N == labels_N).double().mean()),
+        nll=float(F.cross_entropy(logits_NC.double(), labels_N)),
+        agreement=float((predictions_N == teacher_NC.argmax(dim=1)).double().mean()),
+    )
+
+
+def teacher_on_test(
+    config: TeacherConfig, teacher: TeacherArrays, data: TrainingData, test: LabelledImages, cpus: int
+) -> tuple[SplitMetrics, np.ndarray[Any, np.dtype[np.float32]]]:
+    """The teacher on the test images: what it is worth, and its logits (images, classes), float32."""
+    device = select_device()
+    take_share(device, cpus=cpus, gpus=1.0 if device.type == "cuda" else 0.0)
+    run = teacher_run(config, DeviceData(data, device))
+    run.model.load_state_dict({name: torch.from_numpy(np.array(each)) for name, each in teacher.weights.items()})
+    logits_NC = run.logits_of(_on_device(test, data, device))
+    return split_metrics(logits_NC, torch.from_numpy(np.array(test.labels_N)), logits_NC), logits_NC.numpy()
+
+
+def verify_student(
+    planned: PlannedRun, inputs: VerificationInputs, paths: StudyPaths, cpus: float, gpus: float
+) -> VerifiedRun:
+    """Train a student to its last epoch and read it once on the test images; weights and card are written.
+
+    It goes on from its checkpoint where there is one. What would fail again (a loss that is not finite, too little
+    memory) is told in the record and not raised.
+
+    Args:
+        planned: the student, with the fresh seed as its training seed.
+        inputs: shared with the other runs.
+        paths: of the study.
+        cpus: threads to train on.
+        gpus: fraction of a GPU; 0 for the CPU.
+    """
+    device = select_device() if gpus > 0 else torch.device("cpu")
+    take_share(device, cpus=cpus, gpus=gpus)
+    data = inputs.data
+    device_data = DeviceData(data, device)
+    is_stored = planned.student.training.augmentation.is_identity
+    teacher = (
+        inputs.teacher.stored(device)
+        if is_stored
+        else inputs.teacher.live(device, input_shape=data.input_shape, num_classes=data.num_classes)
+    )
+    run = student_run(planned.student, device_data, teacher)
+    checkpoint = paths.verified_checkpoint(planned.name)
+    measured: dict[str, Any] = {"validation_accuracy": None, "test": None, "train_seconds": None, "failure": None}
+    try:
+        training = ResumableTraining(run, checkpoint, planned.fingerprint)
+        for _ in training.epochs():
+            pass
+        logits_NC = run.logits_of(_on_device(inputs.test, data, device))
+        measured |= {
+            "validation_accuracy": run.evaluate(Split.VALIDATION).accuracy,
+            "test": split_metrics(
+                logits_NC,
+                torch.from_numpy(np.array(inputs.test.labels_N)),
+                torch.from_numpy(np.array(inputs.teacher_test_logits_NC)),
+            ),
+            "train_seconds": training.seconds,
+        }
+    except (TrainingDivergedError, torch.OutOfMemoryError) as error:
+        measured |= {"failure": f"{type(error).__name__}: {error}"}
+    record = VerifiedRun(
+        **dict(planned),
+        **measured,
+        preprocessing=preprocessing_of(data),
+        num_parameters=num_parameters(run.model),
+        device=device_name(device),
+        versions=_versions(),
+    )
+    _write(record, run, paths)
+    checkpoint.unlink(missing_ok=True)
+    return record
+
+
+def preprocessing_of(data: TrainingData) -> Preprocessing:
+    """What a network that was trained on `data` expects of an image."""
+    return Preprocessing(
+        input_shape=data.input_shape, num_classes=data.num_classes, mean_C=data.mean_C, std_C=data.std_C
+    )
+
+
+def _on_device(images: LabelledImages, data: TrainingData, device: torch.device) -> DeviceImages:
+    return DeviceImages(images, mean_C=data.mean_C, std_C=data.std_C, device=device)
+
+
+def _versions() -> dict[str, str]:
+    installed = {name: metadata.version(name) for name in ("kd-study", "numpy")}
+    return {"python": platform.python_version(), "torch": torch.__version__, **installed}
+
+
+def _write(record: VerifiedRun, run: DistillationRun, paths: StudyPaths) -> None:
+    """Weights first, then their card: where the card stands, both are whole."""
+    if record.failure is None:
+        weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
+        save_weights(paths.verified_weights(record.name), weights, metadata={"run": record.name})
+    write_record(paths.verified_run(record.name), record)
+
+
+verify_student_task = ray.remote(max_retries=3)(verify_student)
+teacher_on_test_task = ray.remote(max_retries=3)(teacher_on_test)

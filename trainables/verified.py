@@ -1,0 +1,74 @@
+"""What the verification leaves behind: students of the front trained again, and read once on the test images."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from trainables.config import Frozen, StudentConfig
+
+
+class Preprocessing(Frozen):
+    """What stands between an image's bytes and the network: (pixel / 255 - mean) / std by channel."""
+
+    input_shape: tuple[int, int, int] = Field(description="channels, height, width")
+    num_classes: int
+    pixel_scale: float = Field(1 / 255, description="of the bytes, before the mean is taken off")
+    mean_C: tuple[float, ...]
+    std_C: tuple[float, ...]
+    layout: str = "NCHW float32"
+
+
+class Role(StrEnum):
+    """Which side of a pair: the student of the front, or the one that differs from it in method alone."""
+
+    STUDENT = "student"
+    PARTNER = "partner"
+
+
+class SplitMetrics(Frozen):
+    """A network on the images of one split, against their labels and beside the teacher."""
+
+    num_images: int
+    accuracy: float
+    nll: float
+    agreement: float = Field(description="with the teacher's predictions, right or wrong")
+
+
+class PlannedRun(Frozen):
+    """A configuration that is to be trained once more."""
+
+    trial: int = Field(description="of the student on the front that is verified, here or by its partner")
+    role: Role
+    seed_index: int = Field(ge=1, description="which of the fresh seeds; the seed itself stands in student.training")
+    student: StudentConfig
+    fingerprint: str = Field(description="of its inputs: teacher, data, configuration and seed")
+
+    @property
+    def name(self) -> str:
+        """Of its files: "12-student-1"."""
+        return f"{self.trial}-{self.role}-{self.seed_index}"
+
+
+class VerifiedRun(PlannedRun):
+    """A configuration trained once more, with a fresh seed, and read once on the test images: the card of its weights.
+
+    What could not be trained (not finite, too little memory) has a `failure`, and no metrics.
+    """
+
+    preprocessing: Preprocessing
+    num_parameters: int
+    validation_accuracy: float | None
+    test: SplitMetrics | None
+    failure: str | None
+    train_seconds: float | None
+    device: str
+    versions: dict[str, str]
+
+
+class VerificationRecord(Frozen):
+    """What was verified: the runs of each chosen student and of its partner, and the teacher, on the test images."""
+
+    trials: tuple[int, ...] = Field(description="the chosen students of the front, from the cheapest on")
+    num_seeds: int
+    teacher: SplitMetrics
+    runs: tuple[VerifiedRun, ...]
