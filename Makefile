@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := study
-.PHONY: study test test-slow check bench clean
+.PHONY: study test test-slow test-kills check bench clean
 
 study: $(STAMP)
 	$(BIN)/kd-study run mnist
@@ -14,6 +14,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -q -m slow
+
+# The driver killed at 20 random moments: minutes.
+test-kills: $(STAMP)
+	$(BIN)/pytest tests/end_to_end/test_kills.py -m slow --log-cli-level=INFO
 
 check: $(STAMP)
 	$(BIN)/ruff check .

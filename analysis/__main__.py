@@ -28,7 +28,7 @@ def report(
     study_dir: Annotated[Path, typer.Argument(help="the study's directory")],
     images: Annotated[bool, typer.Option(help="also draw figures/*.png, which needs a browser")] = True,
 ) -> None:
-    """Write report.html, front.csv, trials.csv and figures/*.png into the study's directory."""
+    """Write report.html, the CSV files and figures/*.png into the study's directory."""
     try:
         written = write_report(study_dir, images=images)
     except ValueError as error:

@@ -92,7 +92,7 @@ def _interval(estimate: Estimate | None, side: Verified) -> tuple[float, ...]:
         return ()
     if estimate.low is None or estimate.high is None:
         return (estimate.mean,)
-    num_images = next(run.test.num_images for run in side.runs if run.test is not None)
+    num_images = next(run.on_test.num_images for run in side.runs if run.on_test is not None)
     return estimate.mean, max(0.0, estimate.low), min(estimate.high, 1.0 - 0.5 / num_images)
 
 

@@ -1,4 +1,4 @@
-"""Writes a study's report: one HTML file, the front and the trials as CSV, the figures as PNG."""
+"""Writes a study's report: one HTML file, front, trials and verified runs as CSV, the figures as PNG."""
 
 import logging
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from analysis.report_tables import (
 from analysis.report_verified import verified_table, verified_words
 from analysis.report_words import asked, found, loading_code, taking_away
 from analysis.results import StudyResults, read_study, trials_table
+from analysis.verified import runs_table
 from analysis.wording import moment_text
 from trainables.records import StudyPaths
 from trainables.whole_files import replacing, write_text
@@ -29,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 
 def write_report(study_dir: Path, *, images: bool = True) -> Path:
-    """Write `report.html`, `front.csv`, `trials.csv` and, with a browser at hand, `figures/*.png` into the study.
+    """Write `report.html`, `front.csv`, `trials.csv`, `verified.csv` and, with a browser, `figures/*.png` into it.
 
     A study that still runs gets a report of what there is. Without a browser the pictures are left out, and a warning
     is logged that says why.
@@ -81,7 +82,9 @@ def report_html(results: StudyResults, figures: tuple[ReportFigure, ...], writte
 
 def _verified_html(results: StudyResults) -> str:
     verified = verified_table(results)
-    return bullets(verified_words(results)) + (table_html(verified) if verified.rows else "")
+    if not verified.rows:
+        return bullets(verified_words(results))
+    return bullets(verified_words(results)) + table_html(verified) + _RUNS
 
 
 def _tables_html(*tables: Table) -> str:
@@ -94,6 +97,9 @@ _FILES = (
 )
 
 
+_RUNS = '<p>Every run, one row each: <a href="verified.csv">verified.csv</a>.</p>'
+
+
 def _fingerprint(results: StudyResults) -> list[str]:
     return [f"Fingerprint of the study's inputs: {results.record.fingerprint}."]
 
@@ -102,6 +108,9 @@ def _write_tables(results: StudyResults, paths: StudyPaths) -> None:
     table = trials_table(results)
     order = {trial.number: place for place, trial in enumerate(results.front)}
     front = table[table["on_front"].astype(bool)].sort_values("number", key=lambda numbers: numbers.map(order))
-    for path, rows in ((paths.trials_csv, table), (paths.front_csv, front)):
+    files = {paths.trials_csv: table, paths.front_csv: front}
+    if results.verification is not None:
+        files[paths.verified_csv] = runs_table(results)
+    for path, rows in files.items():
         with replacing(path) as temporary:
             rows.to_csv(temporary, index=False)

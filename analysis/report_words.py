@@ -263,7 +263,13 @@ def taking_away(results: StudyResults) -> list[str]:
     named = sizes(results)
     paths = StudyPaths(Path())
     files = [f"{paths.student_weights(trial.number)} is {title(trial, named)}" for trial in results.front]
-    texts = [f"The weights of the students on the front are in the study's directory: {'; '.join(files)}."]
+    best = max(results.front, key=accuracy).number
+    exported = (
+        f"kd-study export DIR --trial {best} --out FOLDER writes a student as safetensors, with a card that says what "
+        "it expects and what it reaches, and as a torch.export program that needs torch alone; of a verified student "
+        "it takes the retraining that validates best, whose own test accuracy is known."
+    )
+    texts = [exported, f"The weights as the search left them are in the study's directory: {'; '.join(files)}."]
     if loading_code(results):
         texts.append(
             "The lines below, run in that directory, load one. The network takes images as float32 (N, C, H, W), their "

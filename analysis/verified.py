@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.findings import latency_of, median_interval
@@ -49,7 +50,7 @@ class Verified:
 
     def by_seed(self, name: str) -> dict[int, float]:
         """A test metric ("accuracy", "nll", "agreement") of each run that did not fail, by the seed's index."""
-        return {run.seed_index: float(getattr(run.test, name)) for run in self.runs if run.test is not None}
+        return {run.seed_index: float(getattr(run.on_test, name)) for run in self.runs if run.on_test is not None}
 
     def estimate(self, name: str = "accuracy") -> Estimate | None:
         """Mean of a test metric over the seeds; None where every run failed."""
@@ -91,6 +92,28 @@ class VerifiedPair:
     @property
     def _sides(self) -> list[Verified]:
         return [self.student] if self.partner is None else [self.student, self.partner]
+
+
+def runs_table(results: StudyResults) -> pd.DataFrame:
+    """One row for each run of the verification; what a run that failed does not know is empty."""
+    rows = [
+        {
+            "trial": run.trial,
+            "role": run.role.value,
+            "seed_index": run.seed_index,
+            "training_seed": run.student.training.seed,
+            "student_model": run.student.model.key,
+            "student_method": run.student.loss.key,
+            "validation_accuracy": run.validation_accuracy,
+            "test_accuracy": None if run.on_test is None else run.on_test.accuracy,
+            "test_nll_nats": None if run.on_test is None else run.on_test.nll,
+            "test_agreement": None if run.on_test is None else run.on_test.agreement,
+            "train_seconds": run.train_seconds,
+            "failure": run.failure,
+        }
+        for run in (() if results.verification is None else results.verification.runs)
+    ]
+    return pd.DataFrame(rows)
 
 
 def teacher_on_test(results: StudyResults) -> SplitMetrics | None:
@@ -228,4 +251,4 @@ def _latency_deviation(results: StudyResults, side: Verified, objective: Metric)
 
 def _step(runs: Sequence[VerifiedRun]) -> float:
     """One test image, as a share of them: accuracies come in such steps."""
-    return max((1.0 / run.test.num_images for run in runs if run.test is not None), default=0.0)
+    return max((1.0 / run.on_test.num_images for run in runs if run.on_test is not None), default=0.0)

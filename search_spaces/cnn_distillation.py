@@ -28,6 +28,9 @@ class CnnDistillation(Frozen):
     learning_rates: Range = Field((1e-3, 2e-2), description="lowest and highest peak learning rate of AdamW")
     temperatures: Range = Field((1.0, 20.0), description="lowest and highest; Hinton's MNIST students used 20")
     alphas: tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0, le=1.0)]] = (0.1, 1.0)
+    steps: int | None = Field(
+        None, ge=1, description="how many values of each range, evenly on its scale (for a grid); None: any value"
+    )
     epochs: int = Field(2, ge=1)
 
     @model_validator(mode="after")
@@ -52,11 +55,11 @@ class CnnDistillation(Frozen):
         width = trial.suggest_categorical("width", self.widths)
         method = trial.suggest_categorical("method", self.methods)
         batch_size = trial.suggest_categorical("batch_size", self.batch_sizes)
-        learning_rate = trial.suggest_float("learning_rate", *self.learning_rates, log=True)
+        learning_rate = self._suggest_real(trial, "learning_rate", self.learning_rates, log=True)
         loss = LossConfig(name=method)
         if method == "kd":
-            temperature = trial.suggest_float("temperature", *self.temperatures, log=True)
-            alpha = trial.suggest_float("alpha", *self.alphas)
+            temperature = self._suggest_real(trial, "temperature", self.temperatures, log=True)
+            alpha = self._suggest_real(trial, "alpha", self.alphas, log=False)
             loss = LossConfig(name="kd", options={"temperature": temperature, "alpha": alpha})
         optimizer = OptimizerConfig(name="adamw", learning_rate=learning_rate)
         return StudentConfig(
@@ -68,10 +71,11 @@ class CnnDistillation(Frozen):
     def baselines(self) -> Sequence[Mapping[str, object]]:
         """A labels-only student of each width, then its partner under each other method, alike in all else.
 
-        Each takes the smallest batch and the middle of every range, on the scale that it is searched on.
+        Each takes the smallest batch and the middle of every range, on the scale that it is searched on; of an even
+        number of steps, the lower one of the two in the middle.
         """
-        shared = {"batch_size": min(self.batch_sizes), "learning_rate": math.sqrt(math.prod(self.learning_rates))}
-        soft = {"temperature": math.sqrt(math.prod(self.temperatures)), "alpha": sum(self.alphas) / 2}
+        shared = {"batch_size": min(self.batch_sizes), "learning_rate": self._middle(self.learning_rates, log=True)}
+        soft = {"temperature": self._middle(self.temperatures, log=True), "alpha": self._middle(self.alphas, log=False)}
         methods = sorted(self.methods, key=lambda method: method != "labels")  # labels first, else as listed
         return [
             {"width": width, "method": method, **shared, **(soft if method == "kd" else {})}
@@ -86,6 +90,26 @@ class CnnDistillation(Frozen):
     def training_batch_sizes(self) -> Sequence[int]:
         """All of them."""
         return self.batch_sizes
+
+    def _suggest_real(self, trial: optuna.Trial, name: str, ends: tuple[float, float], *, log: bool) -> float:
+        if self.steps is None:
+            return trial.suggest_float(name, *ends, log=log)
+        return trial.suggest_categorical(name, _evenly(ends, self.steps, log=log))
+
+    def _middle(self, ends: tuple[float, float], *, log: bool) -> float:
+        values = _evenly(ends, 1 if self.steps is None else self.steps, log=log)
+        return values[(len(values) - 1) // 2]
+
+
+def _evenly(ends: tuple[float, float], steps: int, *, log: bool) -> tuple[float, ...]:
+    """That many different values from one end to the other, evenly by difference or by ratio; a single one is between.
+
+    Rounded to 12 digits, which a reader can tell apart, and so that they are read back as they were written.
+    """
+    low, high = (math.log(ends[0]), math.log(ends[1])) if log else ends
+    places = [0.5] if steps == 1 else [index / (steps - 1) for index in range(steps)]
+    scaled = [low + place * (high - low) for place in places]
+    return tuple(dict.fromkeys(float(f"{math.exp(each) if log else each:.12g}") for each in scaled))
 
 
 def _cnn(width: int) -> ModelConfig:

@@ -1,8 +1,6 @@
 """What the command line does once Ray is needed: prepare, connect, run the stages, and leave in good order."""
 
-import signal
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
@@ -10,6 +8,7 @@ from search_spaces.space import SearchSpace
 from study import store as stores
 from study.cluster import check_objectives, connect, trial_resources
 from study.config import StudyConfig, parse_config
+from study.interrupts import interruptible
 from study.launch import Launch
 from study.preflight import prepare
 from study.progress import Progress
@@ -39,6 +38,7 @@ def run(
         with (
             stores.create(directory, config, baselines, import_folder=import_folder) as store,
             _progress(store, console, dashboard) as progress,
+            interruptible(store.paths.root, console),
         ):
             return run_stages(Launch(store, space, data, resources, progress))
 
@@ -72,6 +72,7 @@ def resume(directory: Path, *, address: str | None, console: Console) -> Path:
         with (
             connect(config.resources, address, record.import_folder) as dashboard,
             _progress(store, console, dashboard) as progress,
+            interruptible(store.paths.root, console),
         ):
             return run_stages(Launch(store, space, data, trial_resources(config.resources), progress))
 
@@ -88,22 +89,9 @@ def extend(directory: Path, num_trials: int, *, address: str | None, console: Co
 
 
 def _progress(store: StudyStore, console: Console, dashboard: str) -> Progress:
-    _end_on_sigterm()
     progress = Progress(store.paths, store.record, console, store.config.search.num_trials)
     if store.config.fingerprint("study") != store.record.fingerprint:
         made_with = ", ".join(f"{name} {version}" for name, version in store.record.versions.items())
         progress.line(f"made with other versions ({made_with}): what follows is not exactly comparable")
     progress.line(f"study in {store.paths.root}" + (f", dashboard at http://{dashboard}" if dashboard else ""))
     return progress
-
-
-def _end_on_sigterm() -> None:
-    """SIGTERM (of `ray job stop`, say) ends a study as Ctrl-C does."""
-
-    def as_interrupt(signum: int, frame: FrameType | None) -> None:
-        handler = signal.getsignal(signal.SIGINT)  # Tune's own, while it runs
-        if not callable(handler):  # a shell's background jobs ignore Ctrl-C; SIGTERM is meant for them all the same
-            raise KeyboardInterrupt
-        handler(signum, frame)
-
-    signal.signal(signal.SIGTERM, as_interrupt)

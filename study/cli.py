@@ -10,13 +10,15 @@ import typer
 from rich.console import Console
 
 from study.config import StudyConfig, preset_names, read_config
-from study.errors import StageFailedError, StudyInterruptedError
+from study.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_WRONG_USE,
+    StageFailedError,
+    StudyInterruptedError,
+)
 from study.status import find_studies, is_abandoned, read_status, status_view
 from trainables.registry import resolve
-
-EXIT_FAILED = 1
-EXIT_WRONG_USE = 2
-EXIT_INTERRUPTED = 130
 
 # Importing Ray and torch costs seconds: each acting command reaches its function, and so its imports, by name.
 ACTIONS = {
@@ -25,6 +27,8 @@ ACTIONS = {
     "extend": "study.actions:extend",
     "check": "study.actions:check",
     "export": "study.export:export",
+    "doctor": "study.doctor:examine",
+    "doctor_view": "study.doctor:findings_view",
     "report": "analysis.report:write_report",
 }
 
@@ -128,6 +132,18 @@ def export(
             f"{out}: {card.student.model.key}, weights of {card.weights_of}; the program's logits differ by at most "
             f"{card.largest_logit_difference:.1e} from the network's on {card.num_checked_images:,} validation images"
         )
+
+
+@app.command()
+def doctor(
+    directory: Annotated[Path, typer.Argument(help="where studies are to be kept", metavar="DIR")] = Path(),
+) -> None:
+    """Look whether this machine has what a study needs, and say what to do where it does not."""
+    with _plain_errors():
+        findings = _action("doctor")(directory)
+    Console().print(_action("doctor_view")(findings))
+    if any(finding.verdict == "problem" for finding in findings):
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

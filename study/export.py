@@ -74,20 +74,20 @@ def _finished_trial(results: StudyResults, number: int) -> TrialRecord:
 
 def _best_retraining(results: StudyResults, number: int) -> VerifiedRun | None:
     runs = [run for pair in verified_pairs(results) if pair.student.trial.number == number for run in pair.student.runs]
-    trained = [run for run in runs if run.test is not None]
+    trained = [run for run in runs if run.on_test is not None]
     return max(trained, key=lambda run: (run.validation_accuracy or 0.0, -run.seed_index), default=None)
 
 
 def _metrics(results: StudyResults, trial: TrialRecord, verified: VerifiedRun | None) -> dict[str, float | None]:
     """All that is known of these weights; over all seeds where they were verified, under names that say so."""
-    if verified is None or verified.test is None:
+    if verified is None or verified.on_test is None:
         return trial.metrics
     isolated = {name: value for name, value in trial.metrics.items() if not name.startswith(("validation_", "train_"))}
     own = {
         "validation_accuracy": verified.validation_accuracy,
-        "test_accuracy": verified.test.accuracy,
-        "test_nll": verified.test.nll,
-        "test_agreement": verified.test.agreement,
+        "test_accuracy": verified.on_test.accuracy,
+        "test_nll": verified.on_test.nll,
+        "test_agreement": verified.on_test.agreement,
     }
     pair = next(each for each in verified_pairs(results) if each.student.trial.number == trial.number)
     estimate = pair.student.estimate()

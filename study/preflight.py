@@ -2,6 +2,7 @@
 
 import optuna
 import torch
+from optuna.distributions import FloatDistribution
 
 import search_spaces
 from search_spaces.space import SearchSpace
@@ -25,6 +26,8 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     """
     space = search_spaces.build(config.space)
     method_shares(config.search, space)
+    if config.search.sampler == "grid":
+        _check_finite(space, config.seed)
     data = split(datasets.load(config.dataset.name), config.dataset)
     students = _tried_students(space, config.seed)
     known = {model.key for model in space.architectures()}
@@ -42,12 +45,35 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
 
 def _tried_students(space: SearchSpace, seed: int) -> list[StudentConfig]:
     """The baselines and some random students, suggested in a storage that is thrown away."""
+    study = _throwaway_study(space, seed)
+    return [space.suggest(study.ask()) for _ in range(len(space.baselines()) + NUM_TRIED_STUDENTS)]
+
+
+def _check_finite(space: SearchSpace, seed: int) -> None:
+    """See that a grid can hold every student of the space.
+
+    Raises:
+        ValueError: a parameter takes any value of a range; the message names it.
+    """
+    study = _throwaway_study(space, seed)
+    for _ in range(len(space.baselines()) + NUM_TRIED_STUDENTS):
+        space.suggest(study.ask())
+    for trial in study.get_trials(deepcopy=False):
+        for name, distribution in trial.distributions.items():
+            if isinstance(distribution, FloatDistribution) and distribution.step is None:
+                raise ValueError(
+                    f'search.sampler = "grid" needs a space of finitely many students: {name} takes any value from '
+                    f'{distribution.low:g} to {distribution.high:g} in space "{space.name}" '
+                    "(cnn_distillation takes steps = 3, say, for three values of each range)"
+                )
+
+
+def _throwaway_study(space: SearchSpace, seed: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     for baseline in space.baselines():
         study.enqueue_trial(dict(baseline))
-    num_students = len(space.baselines()) + NUM_TRIED_STUDENTS
-    return [space.suggest(study.ask()) for _ in range(num_students)]
+    return study
 
 
 def _check_model(model: ModelConfig, data: TrainingData) -> None:

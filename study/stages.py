@@ -12,6 +12,7 @@ from analysis.report_verified import verified_words
 from analysis.results import read_study
 from study.cluster import TrialResources, result_of, streamed, whole_device
 from study.errors import StageFailedError, StudyInterruptedError
+from study.interrupts import how_to_go_on
 from study.launch import Launch, stored_record
 from study.monitor import Monitor
 from study.profile_cache import ProfileCache, cache_folder
@@ -47,7 +48,7 @@ def run_stages(launch: Launch) -> Path:
             progress.line(sentence)
     except (KeyboardInterrupt, StudyInterruptedError) as error:
         progress.finish("interrupted", f"kd-study resume {paths.root}")
-        raise StudyInterruptedError(f"interrupted: kd-study resume {paths.root} goes on") from error
+        raise StudyInterruptedError(how_to_go_on(paths.root)) from error
     except StageFailedError as error:
         progress.finish("failed", str(error))
         raise
@@ -178,12 +179,11 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
             verbose=0,
         ),
     )
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    handler = signal.getsignal(signal.SIGUSR1)
     try:
         tuner.fit()
     finally:
-        for number, handler in handlers.items():  # Tune leaves its own behind
-            signal.signal(number, handler)
+        signal.signal(signal.SIGUSR1, handler)  # Tune leaves its own behind
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
     if not proposer.is_finished:
         raise StudyInterruptedError("the search was asked to end")

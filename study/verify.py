@@ -112,6 +112,6 @@ def _stored_as(launch: Launch, planned: PlannedRun, run: VerifiedRun) -> Verifie
 
 
 def _described(run: VerifiedRun) -> str:
-    outcome = run.failure if run.test is None else f"test accuracy {run.test.accuracy:.4f}"
+    outcome = run.failure if run.on_test is None else f"test accuracy {run.on_test.accuracy:.4f}"
     method = run.student.loss.name
     return f"trial {run.trial}, {run.role} ({run.student.model.key}, {method}), seed {run.seed_index}: {outcome}"

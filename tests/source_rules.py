@@ -24,6 +24,8 @@ RAY_FILES = {
     "study/stages.py",
     "study/verify.py",
 }
+# `Dataset.test`: checked for its shape where a dataset is built, and read in the verification alone.
+TEST_SPLIT_FILES = {"trainables/data/image_arrays.py", "trainables/verification.py"}
 FORBIDDEN_NAMES = {"util", "utils", "common", "helper", "helpers", "base", "misc"}
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60
@@ -84,6 +86,16 @@ def misplaced_ray(source: Source) -> list[str]:
     if source.path in RAY_FILES:
         return []
     return [f"{source.path}:{line}: imports {name}" for line, name in imports(source) if name.split(".")[0] == "ray"]
+
+
+def reads_of_the_test_split(source: Source) -> list[str]:
+    if source.path in TEST_SPLIT_FILES:
+        return []
+    return [
+        f"{source.path}:{node.lineno}: reads {ast.unparse(node)}"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Attribute) and node.attr == "test"
+    ]
 
 
 def hidden_imports(source: Source) -> list[str]:

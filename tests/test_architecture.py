@@ -29,6 +29,7 @@ RULES_FOR_US: list[Rule] = [
     source_rules.wrong_directions,
     source_rules.misplaced_ray,
     source_rules.effects_on_import,
+    source_rules.reads_of_the_test_split,
 ]
 RULES_FOR_ALL: list[Rule] = [
     source_rules.hidden_imports,
@@ -74,6 +75,7 @@ def test_every_module_says_in_its_first_line_what_it_is_for() -> None:
         (source_rules.effects_on_import, "study/a.py", "if sys.platform == 'linux':\n    X = 1"),
         (source_rules.effects_on_import, "study/a.py", "for name in NAMES:\n    NAMES[name] = 1"),
         (source_rules.effects_on_import, "study/a.py", "class A:\n    print(1)"),
+        (source_rules.reads_of_the_test_split, "study/a.py", "images = load('mnist').test"),
         (source_rules.too_long, "study/a.py", "X = 1\n" * 301),
         (source_rules.too_long, "study/a.py", "def f():\n" + "    x = 1\n" * 60),
         (source_rules.forbidden_names, "study/utils.py", ""),

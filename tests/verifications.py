@@ -36,7 +36,7 @@ def verified_run(
         preprocessing=Preprocessing(input_shape=(1, 28, 28), num_classes=10, mean_C=(0.1307,), std_C=(0.3081,)),
         num_parameters=100,
         validation_accuracy=None if reached is None else reached - 0.001,
-        test=None if reached is None else on_test(reached),
+        on_test=None if reached is None else on_test(reached),
         failure="TrainingDivergedError: the loss is nan" if reached is None else None,
         train_seconds=None if reached is None else 2.0,
         device="Example CPU",

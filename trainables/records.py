@@ -125,6 +125,11 @@ class StudyPaths:
         return self.root / "trials.csv"
 
     @property
+    def verified_csv(self) -> Path:
+        """All runs of the verification, one row each."""
+        return self.root / "verified.csv"
+
+    @property
     def figures(self) -> Path:
         """The report's figures as PNG."""
         return self.root / "figures"

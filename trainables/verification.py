@@ -34,7 +34,7 @@ class VerificationInputs:
 
     data: TrainingData
     teacher: TeacherArrays
-    test: LabelledImages
+    test_images: LabelledImages
     teacher_test_logits_NC: np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -103,17 +103,17 @@ def verify_student(
     )
     run = student_run(planned.student, device_data, teacher)
     checkpoint = paths.verified_checkpoint(planned.name)
-    measured: dict[str, Any] = {"validation_accuracy": None, "test": None, "train_seconds": None, "failure": None}
+    measured: dict[str, Any] = {"validation_accuracy": None, "on_test": None, "train_seconds": None, "failure": None}
     try:
         training = ResumableTraining(run, checkpoint, planned.fingerprint)
         for _ in training.epochs():
             pass
-        logits_NC = run.logits_of(_on_device(inputs.test, data, device))
+        logits_NC = run.logits_of(_on_device(inputs.test_images, data, device))
         measured |= {
             "validation_accuracy": run.evaluate(Split.VALIDATION).accuracy,
-            "test": split_metrics(
+            "on_test": split_metrics(
                 logits_NC,
-                torch.from_numpy(np.array(inputs.test.labels_N)),
+                torch.from_numpy(np.array(inputs.test_images.labels_N)),
                 torch.from_numpy(np.array(inputs.teacher_test_logits_NC)),
             ),
             "train_seconds": training.seconds,

@@ -58,7 +58,7 @@ class VerifiedRun(PlannedRun):
     preprocessing: Preprocessing
     num_parameters: int
     validation_accuracy: float | None
-    test: SplitMetrics | None
+    on_test: SplitMetrics | None
     failure: str | None
     train_seconds: float | None
     device: str

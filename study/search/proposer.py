@@ -106,6 +106,16 @@ class Proposer:
         self._unfinished = deque(n for n, record in self._records.items() if record.state is TrialState.RUNNING)
 
     @property
+    def _has_shares(self) -> bool:
+        """Whether each method has its share; a grid gives each as many trials as it has students, unless told."""
+        return self._config.sampler != "grid" or self._config.trials_per_method is not None
+
+    @property
+    def _max_duplicates(self) -> int:
+        """A grid gives a student twice only when it has no other left."""
+        return 1 if self._config.sampler == "grid" else MAX_DUPLICATES_IN_A_ROW
+
+    @property
     def num_trials(self) -> int:
         """How many trials the study is to have, duplicates not counted."""
         return self._num_trials
@@ -127,7 +137,7 @@ class Proposer:
             student = self._records[number].student or self._configure_again(number)
             if not self._settle_duplicate(number):
                 return self._proposal(number, student)
-        for _ in range(MAX_DUPLICATES_IN_A_ROW):
+        for _ in range(self._max_duplicates):
             if self._num_counted() >= self._num_trials or self._is_exhausted():
                 return None
             number, student = self._ask()
@@ -190,7 +200,8 @@ class Proposer:
         return self._suggest(Trial(self._store.study, self._trial_id(number)))
 
     def _sampler(self, number: int, *, is_enqueued: bool) -> optuna.samplers.BaseSampler:
-        fixed = {} if is_enqueued or not self._space.methods else {"method": self._due_method()}
+        is_free = is_enqueued or not self._space.methods or not self._has_shares
+        fixed = {} if is_free else {"method": self._due_method()}
         return make_sampler(self._config, derive_seed(self._store.config.seed, "ask", number), fixed)
 
     def _due_method(self) -> str:

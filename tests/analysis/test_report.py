@@ -28,13 +28,20 @@ def test_report_and_tables_are_written_beside_the_study(writable_study: Path) ->
     results = read_study(writable_study)
     assert list(pd.read_csv(writable_study / "trials.csv")["number"]) == list(range(32))
     assert list(pd.read_csv(writable_study / "front.csv")["number"]) == [trial.number for trial in results.front]
+    assert results.verification is not None
+    verified = pd.read_csv(writable_study / "verified.csv")
+    assert list(verified["test_accuracy"]) == [
+        run.on_test and run.on_test.accuracy for run in results.verification.runs
+    ]
     assert not list(writable_study.glob(".*"))
 
 
 def test_page_is_well_formed_and_loads_nothing_from_elsewhere(writable_study: Path) -> None:
     page = page_of(writable_study)
     assert page.open == []
-    assert all(address.startswith("#") or address in {"front.csv", "trials.csv"} for address in page.addresses)
+    assert all(
+        address.startswith("#") or address in {"front.csv", "trials.csv", "verified.csv"} for address in page.addresses
+    )
 
 
 def test_plotly_is_in_the_page_once(writable_study: Path) -> None:

@@ -40,6 +40,12 @@ def environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "200"}
 
 
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command line, to its end."""
+    command = kd_study(*arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment())
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
     directory = tmp_path_factory.mktemp("finished") / "study"

@@ -1,6 +1,7 @@
 """A whole study through the command line, on real MNIST: what it leaves, and that it survives its driver."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 
 from analysis.results import read_study
 from study import store as stores
-from tests.end_to_end.conftest import SMALL, FinishedStudy, environment, kd_study, overrides
+from tests.end_to_end.conftest import SMALL, FinishedStudy, environment, kd_study, overrides, run
 from trainables.measurements import ProfilesRecord
 from trainables.records import StudyPaths, TeacherRecord, TrialRecord, TrialState
 
@@ -24,7 +25,7 @@ def trials(directory: Path) -> list[TrialRecord]:
 
 
 def test_output_ends_with_the_front_the_report_and_the_next_command(finished: FinishedStudy) -> None:
-    for expected in ("teach", "profile", "search", "6/6", "front", "report:", "python -m analysis pareto"):
+    for expected in ("teach", "profile", "search", "6/6", "verify", "front", "report:", "python -m analysis pareto"):
         assert expected in finished.output
 
 
@@ -92,6 +93,7 @@ def test_resume_of_a_finished_study_trains_nothing_again(finished: FinishedStudy
     assert "stored: cnn(width=8)" in result.stdout
     assert "profile  stored: 3 networks" in result.stdout
     assert "search   stored: 6 students" in result.stdout
+    assert re.search(r"verify   stored: \d students, \d+ runs", result.stdout)
     assert paths.journal.read_bytes() == before
 
 
@@ -179,11 +181,6 @@ def wait_for_epochs(directory: Path, count: int, timeout_s: float = 180.0) -> No
             return
         time.sleep(0.05)
     pytest.fail(f"{directory} had no {count} epochs within {timeout_s} s")
-
-
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = kd_study(*arguments)
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment())
 
 
 def test_status_and_list_show_the_finished_study(finished: FinishedStudy) -> None:

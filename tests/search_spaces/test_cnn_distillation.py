@@ -51,6 +51,38 @@ def test_baselines_take_the_middle_of_each_range_on_its_own_scale() -> None:
     assert kd["alpha"] == pytest.approx(0.4)
 
 
+def test_steps_make_a_grid_even_on_each_scale() -> None:
+    """Of 0.001 to 0.1 by ratio, and of 0.2 to 0.6 by difference."""
+    space = CnnDistillation(methods=("kd",), learning_rates=(0.001, 0.1), alphas=(0.2, 0.6), steps=3)
+    trial = ask()
+    space.suggest(trial)
+    choices = {
+        name: each.choices
+        for name, each in trial.distributions.items()
+        if isinstance(each, optuna.distributions.CategoricalDistribution)
+    }
+    assert choices["learning_rate"] == pytest.approx((0.001, 0.01, 0.1))
+    assert choices["alpha"] == pytest.approx((0.2, 0.4, 0.6))
+    assert {baseline["learning_rate"] for baseline in space.baselines()} == {choices["learning_rate"][1]}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_baselines_stand_on_the_grid(steps: int) -> None:
+    space = CnnDistillation(widths=(1, 2), steps=steps)
+    study = optuna.create_study()
+    for baseline in space.baselines():
+        study.enqueue_trial(dict(baseline))
+        trial = study.ask()
+        space.suggest(trial)  # a value that is no choice would be refused
+        assert trial.params == baseline
+
+
+def test_equal_ends_are_one_step() -> None:
+    trial = ask()
+    CnnDistillation(learning_rates=(0.01, 0.01), steps=5).suggest(trial)
+    assert trial.distributions["learning_rate"] == optuna.distributions.CategoricalDistribution((0.01,))
+
+
 def test_each_labels_only_baseline_has_a_partner_that_differs_in_method_alone() -> None:
     space = CnnDistillation(widths=(1, 4), methods=("kd", "labels"))
     labels, partners = space.baselines()[:2], space.baselines()[2:]

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from study import store as stores
-from study.cli import EXIT_WRONG_USE, app
+from study.cli import app
+from study.errors import EXIT_WRONG_USE
 from tests.factories import study_config
 
 runner = CliRunner()
@@ -34,6 +35,9 @@ def fails(*arguments: str) -> str:
         (["status", "nowhere"], "nowhere is no study"),
         (["list", "nowhere"], "nowhere holds no study"),
         (["report", "nowhere"], "nowhere"),
+        (["doctor", "nowhere"], "nowhere is no directory"),
+        (["extend", "nowhere", "--trials", "9"], "nowhere holds no study"),
+        (["export", "nowhere", "--trial", "1", "--out", "out"], "nowhere holds no study"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2_and_leaves_nothing(

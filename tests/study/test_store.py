@@ -195,3 +195,37 @@ def test_torn_record_says_what_is_wrong_with_it(tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text('{"name": "mn')
     with pytest.raises(ValueError, match=r"study\.json: cannot be read: .*JSON"), stores.reopen(tmp_path):
         pass
+
+
+def test_extended_study_is_asked_for_more_and_for_nothing_else(tmp_path: Path) -> None:
+    make_study(tmp_path)
+    stores.extend(tmp_path, 20)
+    with stores.reopen(tmp_path) as store:
+        assert store.config.search.num_trials == 20
+        assert store.config.model_copy(update={"search": study_config().search}) == study_config()
+        assert store.record.fingerprint == store.config.fingerprint("study")
+        assert len(store.trials()) == 1
+
+
+def test_configured_shares_keep_their_proportions_when_extended(tmp_path: Path) -> None:
+    search = {"num_trials": 6, "trials_per_method": {"labels": 2, "kd": 4}}
+    with stores.create(tmp_path, study_config(search=search), []):
+        pass
+    stores.extend(tmp_path, 21)
+    with stores.reopen(tmp_path) as store:
+        assert store.config.search.trials_per_method == {"labels": 7, "kd": 14}
+
+
+@pytest.mark.parametrize("num_trials", [5, 6])
+def test_extending_to_no_more_than_there_is_is_refused(tmp_path: Path, num_trials: int) -> None:
+    make_study(tmp_path)
+    before = (tmp_path / "study.json").read_bytes()
+    with pytest.raises(ValueError, match=rf"--trials {num_trials}: .* asked for 6 already; allowed are 7 and more"):
+        stores.extend(tmp_path, num_trials)
+    assert (tmp_path / "study.json").read_bytes() == before
+
+
+def test_study_that_a_driver_works_on_is_not_extended(tmp_path: Path) -> None:
+    make_study(tmp_path)
+    with stores.reopen(tmp_path), pytest.raises(StudyLockedError, match="works on this study"):
+        stores.extend(tmp_path, 20)

@@ -49,16 +49,16 @@ def test_test_metrics_are_those_of_the_written_weights(tmp_path: Path, inputs: V
     run = verify(tmp_path, inputs, student(loss=KD))
     network = build(run.student.model, input_shape=(1, 8, 8), num_classes=3).eval()
     network.load_state_dict(load_weights(StudyPaths(tmp_path).verified_weights("4-partner-1")))
-    pixels = inputs.test.images_NCHW.astype(np.float32) * run.preprocessing.pixel_scale
+    pixels = inputs.test_images.images_NCHW.astype(np.float32) * run.preprocessing.pixel_scale
     images_NCHW = (pixels - run.preprocessing.mean_C[0]) / run.preprocessing.std_C[0]
     with torch.inference_mode():
         logits_NC = network(torch.from_numpy(images_NCHW.astype(np.float32))).double().numpy()
-    predictions_N, labels_N = logits_NC.argmax(1), inputs.test.labels_N
+    predictions_N, labels_N = logits_NC.argmax(1), inputs.test_images.labels_N
     log_p_NC = logits_NC - np.log(np.exp(logits_NC).sum(1, keepdims=True))
-    assert run.test is not None
-    assert run.test.accuracy == np.mean(predictions_N == labels_N)
-    assert run.test.nll == pytest.approx(-log_p_NC[np.arange(40), labels_N].mean(), rel=1e-4)
-    assert run.test.agreement == np.mean(predictions_N == inputs.teacher_test_logits_NC.argmax(1))
+    assert run.on_test is not None
+    assert run.on_test.accuracy == np.mean(predictions_N == labels_N)
+    assert run.on_test.nll == pytest.approx(-log_p_NC[np.arange(40), labels_N].mean(), rel=1e-4)
+    assert run.on_test.agreement == np.mean(predictions_N == inputs.teacher_test_logits_NC.argmax(1))
 
 
 def test_card_beside_the_weights_is_the_record(tmp_path: Path, inputs: VerificationInputs) -> None:
@@ -90,14 +90,14 @@ def test_interrupted_run_goes_on_to_the_same_bits(
     monkeypatch.undo()
     assert StudyPaths(tmp_path / "cut").verified_checkpoint("4-partner-1").exists()
     cut = verify(tmp_path / "cut", inputs, student(loss=KD, epochs=3))
-    assert cut.test == whole.test
+    assert cut.on_test == whole.on_test
     weights = [StudyPaths(tmp_path / name).verified_weights("4-partner-1").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
 
 
 def test_divergence_is_told_and_leaves_no_weights(tmp_path: Path, inputs: VerificationInputs) -> None:
     run = verify(tmp_path, inputs, student(learning_rate=1e30))
-    assert run.test is None
+    assert run.on_test is None
     assert run.failure is not None
     assert run.failure.startswith("TrainingDivergedError")
     assert not StudyPaths(tmp_path).verified_weights("4-partner-1").exists()
@@ -105,7 +105,7 @@ def test_divergence_is_told_and_leaves_no_weights(tmp_path: Path, inputs: Verifi
 
 
 def test_student_on_augmented_views_asks_the_live_teacher(tmp_path: Path, inputs: VerificationInputs) -> None:
-    assert verify(tmp_path, inputs, student(loss=KD, shift_pixels=1, epochs=1)).test is not None
+    assert verify(tmp_path, inputs, student(loss=KD, shift_pixels=1, epochs=1)).on_test is not None
 
 
 def test_split_metrics_against_counts_by_hand() -> None:
@@ -122,7 +122,7 @@ def test_output_that_is_not_finite_is_no_accuracy() -> None:
 
 
 def test_teacher_agrees_with_itself(inputs: VerificationInputs) -> None:
-    measured, logits_NC = teacher_on_test(TEACHER, inputs.teacher, inputs.data, inputs.test, 1)
+    measured, logits_NC = teacher_on_test(TEACHER, inputs.teacher, inputs.data, inputs.test_images, 1)
     assert measured.agreement == 1.0
     assert logits_NC.shape == (40, 3)
     assert 0.4 <= measured.accuracy <= 0.75
