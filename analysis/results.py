@@ -4,24 +4,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import optuna
 import pandas as pd
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.pareto import front
 from analysis.timeline import Span, closed_spans
-from trainables.config import DatasetConfig, Frozen
+from trainables.config import DatasetConfig
 from trainables.measurements import ProfilesRecord
 from trainables.metrics import METRICS, Metric, latency_batch_size, metric
 from trainables.records import StudyPaths, StudyRecord, TeacherRecord, TrialRecord
 from trainables.verified import VerificationRecord
-
-RecordT = TypeVar("RecordT", bound=Frozen)
+from trainables.whole_files import read_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +68,17 @@ def read_study(study_dir: Path) -> StudyResults:
         ValueError: the directory holds no study, or a part of it cannot be read; the message names both.
     """
     paths = StudyPaths(study_dir)
-    if not paths.study_json.is_file():
+    record = read_record(paths.study_json, StudyRecord)
+    if record is None:
         raise ValueError(f"{study_dir} holds no study: {paths.study_json.name} is missing")
-    record = _read_record(paths.study_json, StudyRecord)
     return StudyResults(
         record=record,
-        teacher=_read_record_if_there(paths.teacher_json, TeacherRecord),
-        profiles=_read_record_if_there(paths.profiles_json, ProfilesRecord),
+        teacher=read_record(paths.teacher_json, TeacherRecord),
+        profiles=read_record(paths.profiles_json, ProfilesRecord),
         trials=_read_trials(paths, record),
         objectives=tuple(metric(name) for name in record.objectives),
-        verification=_read_record_if_there(paths.verification_json, VerificationRecord),
+        verification=read_record(paths.verification_json, VerificationRecord),
     )
-
-
-def _read_record(path: Path, kind: type[RecordT]) -> RecordT:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ValueError(f"{path} is not a {kind.__name__}: {error}") from error
-
-
-def _read_record_if_there(path: Path, kind: type[RecordT]) -> RecordT | None:
-    return _read_record(path, kind) if path.is_file() else None
 
 
 def _read_trials(paths: StudyPaths, record: StudyRecord) -> tuple[TrialRecord, ...]:

@@ -193,7 +193,9 @@ def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None) 
     typer.echo(
         f"would train {config.teacher.model.key} on {len(data.train):,} images, measure "
         f"{len(space.architectures())} architectures, and train {config.search.num_trials} students "
-        f"({', '.join(space.methods)}) for {', '.join(config.objectives)}"
+        f"({', '.join(space.methods)}) for {', '.join(config.objectives)}; then "
+        f"train at most {config.verify.max_students} students of the front and their partners again, with "
+        f"{config.verify.seeds} fresh seeds each, and read the test images"
     )
 
 

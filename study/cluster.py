@@ -23,7 +23,10 @@ ENVIRONMENT = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "1000000000",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # study/interrupts.py has its own
     "RAY_AIR_NEW_OUTPUT": "0",
+    # `ray job submit --working-dir` and a user's own modules both name a folder; the driver's holds.
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
     # The teacher's threads wait for each other without spinning for long: where another process wants a core, an epoch
     # takes half the time (1,000 against 500 images/s on 2 cores); where none does, a tenth more.
     "GOMP_SPINCOUNT": "20000",
@@ -58,6 +61,9 @@ def connect(resources: ResourcesConfig, address: str | None, import_folder: str 
 
     Yields:
         The dashboard's address, or "" where there is none.
+
+    Raises:
+        ValueError: no cluster answers there, or it asks for a token that we do not give.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -76,8 +82,9 @@ def connect(resources: ResourcesConfig, address: str | None, import_folder: str 
             options["runtime_env"] = {"working_dir": import_folder, "excludes": [".venv", ".git", "studies"]}
     try:
         context = ray.init(**options)
-    except ConnectionError as error:
-        raise ValueError(f'--address "{address}": no Ray cluster answers there ({error})') from error
+    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        where = "a local Ray" if address is None else f'--address "{address}"'
+        raise ValueError(f"{where}: {_why_unconnected(error)}") from error
     try:
         yield context.dashboard_url or ""
     finally:
@@ -144,6 +151,16 @@ def whole_device(config: ResourcesConfig) -> WholeDevice:
     if config.gpus_per_trial > 0 and _amount(largest, "GPU") >= 1:
         return WholeDevice(config.cpus_per_trial, 1.0)
     return WholeDevice(int(_amount(largest, "CPU")), 0.0)
+
+
+def _why_unconnected(error: Exception) -> str:
+    # A token that is missing here is an AuthenticationError; one that the cluster refuses is told in the cause's text.
+    if isinstance(error, ray.exceptions.AuthenticationError) or "AuthenticationError" in str(error.__cause__):
+        return (
+            "the token that Ray asks for is missing or wrong: set RAY_AUTH_MODE=token, and give the cluster's token "
+            "in ~/.ray/auth_token, in the file that RAY_AUTH_TOKEN_PATH names, or in RAY_AUTH_TOKEN"
+        )
+    return f"no Ray cluster answers there ({error})"
 
 
 def _nodes() -> list[dict[str, float]]:

@@ -143,14 +143,6 @@ def parse_config(data: Mapping[str, Any], source: str) -> StudyConfig:
         raise ValueError(f"{source}: " + "; ".join(_explain(detail, data) for detail in error.errors())) from error
 
 
-def first_problem(error: Exception) -> str:
-    """The first thing that is wrong with a file that should hold a record, in one line."""
-    if isinstance(error, ValidationError):
-        detail = error.errors()[0]
-        return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ")
-    return str(error).splitlines()[0]
-
-
 def _read_text(preset_or_path: str) -> tuple[str, str]:
     if preset_or_path.endswith(".toml"):
         path = Path(preset_or_path)

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 from search_spaces.space import SearchSpace
 from study.cluster import TrialResources
-from study.config import first_problem
 from study.errors import StageFailedError
 from study.progress import Progress
 from study.store import StudyStore
 from trainables.config import Frozen
 from trainables.data.image_arrays import TrainingData
+from trainables.whole_files import read_record
 
 _Record = TypeVar("_Record", bound=Frozen)
 
@@ -34,10 +34,6 @@ def stored_record(path: Path, kind: type[_Record]) -> _Record | None:
         StageFailedError: there is one that cannot be read.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise StageFailedError(
-            f"{path}: cannot be read: {first_problem(error)}; remove it to have it made again"
-        ) from error
+        return read_record(path, kind)
+    except ValueError as error:
+        raise StageFailedError(f"{error}; remove it to have it made again") from error

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar, final
 
-from study.config import first_problem, library_versions
+from study.config import library_versions
 from trainables.config import Frozen, ModelConfig
 from trainables.hardware.settings import ProfileSettings
 from trainables.measurements import ArchitectureProfile, DeviceFacts
-from trainables.whole_files import write_record
+from trainables.whole_files import read_record, write_record
 
 logger = logging.getLogger(__name__)
 _Record = TypeVar("_Record", bound=Frozen)
@@ -88,11 +88,9 @@ class ProfileCache:
 
     def _read(self, path: Path, kind: type[_Record]) -> _Record | None:
         try:
-            return kind.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            logger.warning("%s: cannot be read and is measured again: %s", path, first_problem(error))
+            return read_record(path, kind)
+        except ValueError as error:
+            logger.warning("%s; it is measured again", error)
             return None
 
     def _write(self, path: Path, record: Frozen) -> None:

@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from study.config import first_problem
 from study.locks import is_held
 from trainables.metrics import metric
 from trainables.records import StatusRecord, StudyPaths
+from trainables.whole_files import read_record
 
 ENDED_STAGES = frozenset({"done", "failed", "interrupted"})
 
@@ -22,13 +22,11 @@ def read_status(directory: Path) -> StatusRecord:
         ValueError: there is no study in `directory`, or none that has begun, or its status cannot be read.
     """
     paths = StudyPaths(directory)
-    try:
-        return StatusRecord.model_validate_json(paths.status_json.read_bytes())
-    except FileNotFoundError:
+    status = read_record(paths.status_json, StatusRecord)
+    if status is None:
         what = "has not begun" if paths.study_json.exists() else "is no study"
-        raise ValueError(f"{directory} {what}: there is no {paths.status_json.name} in it") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{paths.status_json}: cannot be read: {first_problem(error)}") from error
+        raise ValueError(f"{directory} {what}: there is no {paths.status_json.name} in it")
+    return status
 
 
 def find_studies(root: Path) -> list[Path]:

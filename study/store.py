@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
-from study.config import StudyConfig, first_problem, library_versions, parse_config
+from study.config import StudyConfig, library_versions, parse_config
 from study.locks import hold
 from trainables.data.split import apportion
 from trainables.metrics import metric
@@ -31,7 +31,7 @@ from trainables.records import (
     TrialRecord,
     TrialState,
 )
-from trainables.whole_files import write_record
+from trainables.whole_files import read_record, write_record
 
 logger = logging.getLogger(__name__)
 
@@ -155,12 +155,10 @@ def read_study_record(directory: Path) -> tuple[StudyPaths, StudyRecord]:
         ValueError: there is no study there, or its record cannot be read.
     """
     paths = StudyPaths(directory.absolute())
-    try:
-        return paths, StudyRecord.model_validate_json(paths.study_json.read_bytes())
-    except FileNotFoundError:
-        raise ValueError(f"{directory} holds no study (there is no {paths.study_json.name} in it)") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{paths.study_json}: cannot be read: {first_problem(error)}") from error
+    record = read_record(paths.study_json, StudyRecord)
+    if record is None:
+        raise ValueError(f"{directory} holds no study (there is no {paths.study_json.name} in it)")
+    return paths, record
 
 
 def mend_journal(journal: Path) -> int:

@@ -1,12 +1,15 @@
-"""Files that are whole or not there: written under a temporary name beside their own, flushed, then renamed."""
+"""Files that are whole or not there: written under a temporary name, flushed, then renamed; and records read back."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+
+_Record = TypeVar("_Record", bound=BaseModel)
 
 
 @contextmanager
@@ -40,3 +43,21 @@ def write_text(path: Path, text: str) -> None:
 def write_record(path: Path, record: BaseModel) -> None:
     """Write a record as JSON."""
     write_text(path, record.model_dump_json(indent=1))
+
+
+def read_record(path: Path, kind: type[_Record]) -> _Record | None:
+    """The record that stands at `path`; None where nothing does.
+
+    Raises:
+        ValueError: what stands there is no such record, or cannot be read; one line says what is wrong with it first.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ValueError(f"{path}: cannot be read: {where}: {problem['msg']}".replace(": : ", ": ")) from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error

@@ -63,7 +63,7 @@ def test_record_with_an_unknown_field_is_refused_by_its_path(tmp_path: Path) -> 
     paths = StudyPaths(write_study(tmp_path, [MadeTrial()]))
     record = json.loads(paths.teacher_json.read_text(encoding="utf-8"))
     paths.teacher_json.write_text(json.dumps(record | {"colour": "red"}), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"teacher.json is not a TeacherRecord: [\s\S]*colour"):
+    with pytest.raises(ValueError, match=r"teacher\.json: cannot be read: colour: "):
         read_study(tmp_path)
 
 

@@ -26,7 +26,7 @@ FIELDS = (
     "space.options.batch_sizes=[64]",
     "space.options.steps=2",
     "space.options.epochs=4",
-    "dataset.max_train_images=4000",
+    "dataset.max_train_images=12000",
     "dataset.num_validation_images=1000",
     "profile.inference_batch_sizes=[1]",
 )
