@@ -18,6 +18,15 @@ SMALL = (
 )
 
 
+# Whoever runs the tests in the background has told them to ignore Ctrl-C, and what they start with them.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from study.cli import main
+main()
+"""
+
+
 @dataclass(frozen=True)
 class FinishedStudy:
     """A study's directory, and what the command line printed."""
@@ -27,8 +36,8 @@ class FinishedStudy:
 
 
 def kd_study(*arguments: str) -> list[str]:
-    """The command line as a list, run by this very interpreter."""
-    return [sys.executable, "-c", "from study.cli import main; main()", *arguments]
+    """The command line as a list, run by this very interpreter; Ctrl-C reaches it, as from a terminal."""
+    return [sys.executable, "-c", PROGRAM, *arguments]
 
 
 def overrides(fields: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ import signal, sys, time
 from pathlib import Path
 from rich.console import Console
 from study.interrupts import interruptible
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
 try:
     with interruptible(Path("studies/mine"), Console()):
         if sys.argv[1] == "tune":  # which ends by itself when it is told by SIGUSR1's handler
