@@ -12,7 +12,7 @@ from study.interrupts import interruptible
 from study.launch import Launch
 from study.preflight import prepare
 from study.progress import Progress
-from study.search.proposer import enqueued_baselines
+from study.search.shares import enqueued_baselines
 from study.stages import run_stages
 from study.store import StudyStore
 from trainables.data.image_arrays import TrainingData

@@ -20,9 +20,7 @@ class SearchConfig(Frozen):
     """How many students, and who proposes them."""
 
     num_trials: int = Field(24, ge=1)
-    sampler: Literal["tpe", "random", "nsga2", "grid"] = Field(
-        "tpe", description="multivariate TPE with constant liar; grid: every student of a finite space, once"
-    )
+    sampler: str = Field("tpe", description='a name from `study.search.samplers.SAMPLERS`, or "package.module:object"')
     num_startup_trials: int = Field(10, ge=0, description="of TPE: trials before it models anything")
     trials_per_method: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
         None, description="for each method of the space, num_trials in all; None: every method gets the same number"

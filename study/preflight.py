@@ -7,13 +7,15 @@ from optuna.distributions import FloatDistribution
 import search_spaces
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
-from study.search.proposer import method_shares
+from study.search.samplers import SAMPLERS
+from study.search.shares import method_shares
 from trainables import data as datasets
 from trainables import losses, models
 from trainables.config import ModelConfig, StudentConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.split import split
 from trainables.losses.distillation_loss import LossContext
+from trainables.registry import resolve
 
 NUM_TRIED_STUDENTS = 20
 
@@ -26,6 +28,7 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     """
     space = search_spaces.build(config.space)
     method_shares(config.search, space)
+    resolve("sampler", SAMPLERS, config.search.sampler)
     if config.search.sampler == "grid":
         _check_finite(space, config.seed)
     data = split(datasets.load(config.dataset.name), config.dataset)

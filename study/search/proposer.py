@@ -5,17 +5,18 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import optuna
-from optuna.trial import Trial
+from optuna.trial import FixedTrial, Trial
 
 from search_spaces.space import SearchSpace
 from study.config import SearchConfig
-from study.search.samplers import make_sampler
+from study.search.samplers import SamplingContext, proposals
+from study.search.shares import method_shares
 from study.store import StudyStore
 from trainables.config import StudentConfig
-from trainables.metrics import Metric, metric
+from trainables.metrics import Metric, Source, metric
 from trainables.randomness import derive_seed
 from trainables.records import (
     DUPLICATE_ATTRIBUTE,
@@ -47,41 +48,6 @@ class Proposal:
     num_stored_epochs: int
 
 
-def method_shares(config: SearchConfig, space: SearchSpace) -> dict[str, int]:
-    """How many trials each method is to have: as configured, else the same for each, the first ones taking the rest.
-
-    Raises:
-        ValueError: the configured shares are not of the space's methods, or do not add up to the number of trials.
-    """
-    if config.trials_per_method is None:
-        whole, rest = divmod(config.num_trials, max(1, len(space.methods)))
-        return {method: whole + (index < rest) for index, method in enumerate(space.methods)}
-    shares = config.trials_per_method
-    if set(shares) != set(space.methods):
-        raise ValueError(
-            f"search.trials_per_method names {', '.join(sorted(shares)) or 'nothing'}: "
-            f"it must name the methods of the space, {', '.join(space.methods) or 'which has none'}"
-        )
-    if sum(shares.values()) != config.num_trials:
-        raise ValueError(
-            f"search.trials_per_method adds up to {sum(shares.values())}: "
-            f"it must add up to search.num_trials = {config.num_trials}"
-        )
-    return shares
-
-
-def enqueued_baselines(config: SearchConfig, space: SearchSpace) -> list[Mapping[str, object]]:
-    """The space's baselines, of each method no more than its share."""
-    left = Counter(method_shares(config, space))
-    chosen = []
-    for baseline in space.baselines():
-        method = str(baseline.get("method"))
-        if not space.methods or left[method] > 0:
-            left[method] -= 1
-            chosen.append(baseline)
-    return chosen[: config.num_trials]
-
-
 @final
 class Proposer:
     """Hands out trials until the target count, and writes what becomes of them to the storage.
@@ -101,6 +67,9 @@ class Proposer:
         self._config: SearchConfig = store.config.search
         self._num_trials = num_trials if num_trials is not None else self._config.num_trials
         self._objectives: tuple[Metric, ...] = tuple(metric(name) for name in store.config.objectives)
+        self._proposals = proposals(
+            SamplingContext(self._config, store.config.seed, space.suggest, self._known_objectives())
+        )
         self._study_id = store.storage.get_study_id_from_name(store.record.name)
         self._records = {record.number: record for record in store.trials()}
         self._unfinished = deque(n for n, record in self._records.items() if record.state is TrialState.RUNNING)
@@ -202,7 +171,20 @@ class Proposer:
     def _sampler(self, number: int, *, is_enqueued: bool) -> optuna.samplers.BaseSampler:
         is_free = is_enqueued or not self._space.methods or not self._has_shares
         fixed = {} if is_free else {"method": self._due_method()}
-        return make_sampler(self._config, derive_seed(self._store.config.seed, "ask", number), fixed)
+        return self._proposals(derive_seed(self._store.config.seed, "ask", number), fixed)
+
+    def _known_objectives(self) -> dict[int, Callable[[Mapping[str, Any]], float]]:
+        """By index, each objective that the profile tells before a student is trained."""
+
+        def teller(name: str) -> Callable[[Mapping[str, Any]], float]:
+            def tell(parameters: Mapping[str, Any]) -> float:
+                value = self._isolated(self._space.suggest(FixedTrial(dict(parameters)))).get(name)  # type: ignore[arg-type] # asked alike
+                return math.nan if value is None else value
+
+            return tell
+
+        isolated = [index for index, each in enumerate(self._objectives) if each.source is Source.ISOLATED]
+        return {index: teller(self._objectives[index].name) for index in isolated}
 
     def _due_method(self) -> str:
         """The method that is furthest behind its share."""

@@ -1,7 +1,9 @@
-"""Optuna's samplers, as a study's configuration names them, at a seed of their own for each ask."""
+"""Who proposes students: Optuna's samplers and our own, by name, each seeded for the trial that it is asked for."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import optuna
 from optuna.samplers import (
@@ -14,6 +16,81 @@ from optuna.samplers import (
 )
 
 from study.config import SearchConfig
+from trainables.registry import resolve
+
+SAMPLERS = {
+    "tpe": "study.search.samplers:tpe",
+    "random": "study.search.samplers:random",
+    "nsga2": "study.search.samplers:nsga2",
+    "grid": "study.search.samplers:grid",
+    "known_cost": "study.search.known_cost_search:known_cost",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingContext:
+    """What a sampler may know of the study it proposes for.
+
+    `known` has, for each objective that is known before training, by its index, a function of a trial's parameters.
+    """
+
+    config: SearchConfig
+    seed: int
+    suggest: Callable[[Any], object]
+    known: Mapping[int, Callable[[Mapping[str, Any]], float]]
+
+
+class Proposals(Protocol):
+    """Gives the sampler of one ask: with the same seed, fixed parameters and history, the same proposal."""
+
+    def __call__(self, seed: int, fixed: Mapping[str, object]) -> BaseSampler:
+        """The sampler of the ask that has this seed (its last 32 bits count); `fixed` parameters are given."""
+
+
+def proposals(context: SamplingContext) -> Proposals:
+    """The sampler that the configuration names, as `Proposals`.
+
+    Raises:
+        ValueError: there is none of that name; the message lists those that there are.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of linear_operator, below BoTorch, when it is imported
+        build = resolve("sampler", SAMPLERS, context.config.sampler)
+    if not callable(build):
+        raise ValueError(f'sampler "{context.config.sampler}" is a {type(build).__name__}: it must be a function')
+    made: Proposals = build(context)
+    return made
+
+
+def tpe(context: SamplingContext) -> Proposals:
+    """Multivariate TPE (Bergstra et al. 2011), pending trials counted as bad (constant liar)."""
+
+    # group: temperature and alpha exist under some methods alone, and are modelled apart from what all share.
+    def fresh(seed: int) -> BaseSampler:
+        return TPESampler(
+            n_startup_trials=context.config.num_startup_trials,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            seed=seed,
+        )
+
+    return _fresh_each_time(fresh)
+
+
+def random(_: SamplingContext) -> Proposals:
+    """Every parameter at random."""
+    return _fresh_each_time(lambda seed: RandomSampler(seed=seed))
+
+
+def nsga2(_: SamplingContext) -> Proposals:
+    """The genetic algorithm NSGA-II (Deb et al. 2002)."""
+    return _fresh_each_time(lambda seed: NSGAIISampler(seed=seed))
+
+
+def grid(_: SamplingContext) -> Proposals:
+    """Every student of a finite space, once."""
+    return _fresh_each_time(lambda seed: GridSampler(seed=seed))
 
 
 class GridSampler(BruteForceSampler):
@@ -23,29 +100,14 @@ class GridSampler(BruteForceSampler):
         """Optuna's would stop `study.optimize`, which is not what runs."""
 
 
-def make_sampler(config: SearchConfig, seed: int, fixed: Mapping[str, object]) -> BaseSampler:
-    """A fresh sampler, so that what it proposes depends on seed and history alone.
+def _fresh_each_time(make: Callable[[int], BaseSampler]) -> Proposals:
+    """A new sampler for each ask, so that what it proposes depends on seed and history alone."""
 
-    Args:
-        config: which sampler, and its settings.
-        seed: for this ask; only its last 32 bits count.
-        fixed: parameters that are given rather than sampled.
-    """
-    with warnings.catch_warnings():
-        # Multivariate TPE and fixed parameters have been "experimental" in Optuna for years.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = _base(config, seed & 0xFFFFFFFF)
-        return PartialFixedSampler(dict(fixed), sampler) if fixed else sampler
+    def sampler(seed: int, fixed: Mapping[str, object]) -> BaseSampler:
+        with warnings.catch_warnings():
+            # Multivariate TPE and fixed parameters have been "experimental" in Optuna for years.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            made = make(seed & 0xFFFFFFFF)
+            return PartialFixedSampler(dict(fixed), made) if fixed else made
 
-
-def _base(config: SearchConfig, seed: int) -> BaseSampler:
-    if config.sampler == "random":
-        return RandomSampler(seed=seed)
-    if config.sampler == "grid":
-        return GridSampler(seed=seed)
-    if config.sampler == "nsga2":
-        return NSGAIISampler(seed=seed)
-    # group: temperature and alpha exist under some methods alone, and are modelled apart from what all share.
-    return TPESampler(
-        n_startup_trials=config.num_startup_trials, multivariate=True, group=True, constant_liar=True, seed=seed
-    )
+    return sampler

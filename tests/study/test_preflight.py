@@ -72,6 +72,7 @@ def test_users_own_space_is_found_by_module_and_name() -> None:
             {"space": {"name": "cnn_distillation", "options": {"temperatures": [9, 2]}}},
             r"temperatures = \[9\.0, 2\.0\]",
         ),
+        ({"search": {"sampler": "nope"}}, 'unknown sampler "nope": allowed are grid, known_cost, nsga2, random, tpe'),
         ({"search": {"sampler": "grid"}}, "needs a space of finitely many students: learning_rate takes any value"),
         ({"dataset": {"name": "mnits"}}, 'unknown dataset "mnits": allowed are mnist'),
         ({"dataset": {"num_validation_images": 60_000}}, "num_validation_images = 60000"),

@@ -12,7 +12,8 @@ import pytest
 import search_spaces
 from search_spaces.space import SearchSpace
 from study import store as stores
-from study.search.proposer import Proposal, Proposer, enqueued_baselines
+from study.search.proposer import Proposal, Proposer
+from study.search.shares import enqueued_baselines
 from tests.factories import study_config
 from trainables.config import LossConfig, ModelConfig, NamedConfig, StudentConfig, TrainingConfig
 from trainables.records import TrialState
