@@ -174,7 +174,9 @@ def _plain_errors() -> Iterator[None]:
         typer.echo(f"kd-study: {error}", err=True)
         raise typer.Exit(EXIT_FAILED) from error
     except (StudyInterruptedError, KeyboardInterrupt) as error:
-        typer.echo(f"kd-study: {str(error) or 'interrupted before the study began'}", err=True)
+        typer.echo(
+            f"kd-study: {str(error) or 'interrupted; what a study has stored goes on by kd-study resume'}", err=True
+        )
         raise typer.Exit(EXIT_INTERRUPTED) from error
 
 

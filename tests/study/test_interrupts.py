@@ -11,7 +11,8 @@ import signal, sys, time
 from pathlib import Path
 from rich.console import Console
 from study.interrupts import interruptible
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
+ignores = sys.argv[1] == "background"  # as a shell's background job; whoever runs the tests may be one
+signal.signal(signal.SIGINT, signal.SIG_IGN if ignores else signal.default_int_handler)
 try:
     with interruptible(Path("studies/mine"), Console()):
         if sys.argv[1] == "tune":  # which ends by itself when it is told by SIGUSR1's handler
@@ -69,3 +70,13 @@ def test_second_signal_leaves_at_once_and_says_how_to_go_on(number: signal.Signa
     _, errors = waiting.communicate(timeout=10)
     assert waiting.returncode == 130
     assert errors.splitlines()[-1] == "kd-study: interrupted: kd-study resume studies/mine goes on"
+
+
+def test_ctrl_c_that_is_not_meant_for_the_process_is_not_heard_and_sigterm_is() -> None:
+    waiting = driver("background")
+    waiting.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(timeout=0.5)
+    waiting.send_signal(signal.SIGTERM)
+    out, _ = waiting.communicate(timeout=20)
+    assert (waiting.returncode, out) == (7, "interrupted\n")
