@@ -28,11 +28,12 @@ def verified_words(results: StudyResults) -> list[str]:
     if record is None or teacher is None or not pairs:
         return ["The test images have not been read: no student has been verified."]
     front = {trial.number for trial in results.front}
+    has_partners = any(pair.partner for pair in pairs)
+    beside = ", each beside a partner that differs in method alone," if has_partners else ""
     what = (
-        f"{count(len(pairs), 'student')} of the front, each beside a partner that differs in method alone, "
-        f"{'was' if len(pairs) == 1 else 'were'} trained again with {count(record.num_seeds, 'fresh seed')} and read "
-        f"once on the {teacher.num_images:,} test images, where the teacher reaches "
-        f"{value_text(TEST_ACCURACY, teacher.accuracy)}."
+        f"{count(len(pairs), 'student')} of the front{beside} {'was' if len(pairs) == 1 else 'were'} trained again "
+        f"with {count(record.num_seeds, 'fresh seed')} and read once on the {teacher.num_images:,} test images, where "
+        f"the teacher reaches {value_text(TEST_ACCURACY, teacher.accuracy)}."
     )
     left = [str(number) for number in record.trials if number not in front]
     if left:
@@ -59,7 +60,8 @@ def _gain_words(results: StudyResults, pairs: Sequence[VerifiedPair]) -> list[st
     if overall.low is not None:
         text += (
             f" Intervals are of the mean over {count(overall.num_values, 'seed')}, by Student's t; where they leave "
-            "out 0 it is decided. These very test images are taken as given."
+            "out 0 it is decided, each by itself: one in twenty would leave it out by chance. The teacher, the split "
+            "and these very test images are taken as given."
         )
     return [text]
 
@@ -79,7 +81,7 @@ def _ahead_words(results: StudyResults) -> list[str]:
     texts = []
     if sure:
         named = listed([f"trial {number}" for number in sure])
-        texts.append(f"No other verified one, partners included, beats {named}, with a probability above 90 %.")
+        texts.append(f"No other verified one beats {named}, partners included, with a probability above 90 %.")
     unsure = []
     for number in students.keys() - set(sure):
         partner = ahead.get((number, Role.PARTNER))

@@ -110,6 +110,7 @@ def runs_table(results: StudyResults) -> pd.DataFrame:
             "test_agreement": None if run.on_test is None else run.on_test.agreement,
             "train_seconds": run.train_seconds,
             "failure": run.failure,
+            "files": run.fingerprint,
         }
         for run in (() if results.verification is None else results.verification.runs)
     ]
@@ -151,14 +152,27 @@ def overall_gain(pairs: Sequence[VerifiedPair]) -> Estimate | None:
     The pairs share their seeds, so that within a seed they are averaged first: the interval is over the seeds.
     """
     gains = [pair.gains for pair in distinct_pairs(pairs)]
+    gains, seeds = with_shared_seeds(gains)
     if not gains:
         return None
-    seeds = set.intersection(*(set(each) for each in gains))
-    if not seeds:
-        return None
-    means = [float(np.mean([each[seed] for each in gains])) for seed in sorted(seeds)]
+    means = [float(np.mean([each[seed] for each in gains])) for seed in seeds]
     step = max(_step(pair.student.runs) for pair in pairs)
     return mean_interval(means, least_deviation=step / len(gains) ** 0.5)
+
+
+def with_shared_seeds(values: Sequence[dict[int, float]]) -> tuple[list[dict[int, float]], list[int]]:
+    """The values by seed of those that share at least two seeds (one, where none has more), and these seeds.
+
+    Those whose runs failed most are left out first: one configuration that diverges must not silence all others.
+    """
+    kept = sorted((each for each in values if each), key=len, reverse=True)
+    needed = min(2, len(kept[0])) if kept else 0
+    while kept:
+        seeds = sorted(set.intersection(*(set(each) for each in kept)))
+        if len(seeds) >= needed:
+            return [each for each in values if any(each is other for other in kept)], seeds
+        kept.pop()
+    return [], []
 
 
 def nondominated_probabilities(results: StudyResults) -> dict[tuple[int, Role], float]:
@@ -168,13 +182,16 @@ def nondominated_probabilities(results: StudyResults) -> dict[tuple[int, Role], 
     distribution around those observed, with the covariance of the configurations over their shared seeds, so that a
     difference that every seed shows is not taken for chance. A median latency is drawn from a normal distribution as
     wide as its interval, once for each network: two students of one network have the same. Configurations that occur
-    twice count once; what is neither is taken as it is. Empty where an objective is unknown, or where fewer than two
-    seeds are common to all.
+    twice count once; what is neither is taken as it is. A configuration that shares fewer than two seeds with the
+    others is left out. Empty where an objective is unknown, or all seeds but one failed.
     """
     chosen = {
         side.fingerprints: side for pair in verified_pairs(results) for side in (pair.student, pair.partner) if side
     }
-    if not chosen:
+    by_seed = {key: side.by_seed("accuracy") for key, side in chosen.items()}
+    kept, seeds = with_shared_seeds(list(by_seed.values()))
+    chosen = {key: side for key, side in chosen.items() if any(by_seed[key] is each for each in kept)}
+    if len(seeds) < 2:
         return {}
     sides, stream = list(chosen.values()), np.random.default_rng(0)
     columns = [_draws(results, sides, each, stream) for each in results.objectives]
@@ -188,7 +205,7 @@ def nondominated_probabilities(results: StudyResults) -> dict[tuple[int, Role], 
         (side.trial.number, side.role): by_fingerprints[side.fingerprints]
         for pair in verified_pairs(results)
         for side in (pair.student, pair.partner)
-        if side
+        if side and side.fingerprints in by_fingerprints
     }
 
 

@@ -46,7 +46,7 @@ def estimate_text(estimate: Estimate | None) -> str:
         return "unknown"
     if estimate.low is None or estimate.high is None:
         return f"{100 * estimate.mean:.2f} % (one seed)"
-    return f"{100 * estimate.mean:.2f} % ({100 * estimate.low:.2f} to {100 * min(estimate.high, 1.0):.2f})"
+    return f"{100 * estimate.mean:.2f} % ({100 * max(estimate.low, 0.0):.2f} to {100 * min(estimate.high, 1.0):.2f})"
 
 
 def gain_text(gain: Estimate) -> str:

@@ -7,8 +7,9 @@ from rich.console import Console
 from search_spaces.space import SearchSpace
 from study import store as stores
 from study.cluster import check_objectives, connect, trial_resources
-from study.config import StudyConfig, parse_config
-from study.interrupts import interruptible
+from study.config import StudyConfig
+from study.errors import StudyInterruptedError
+from study.interrupts import Interrupts, how_to_go_on
 from study.launch import Launch
 from study.preflight import prepare
 from study.progress import Progress
@@ -37,10 +38,10 @@ def run(
         check_objectives(config.objectives, resources)
         with (
             stores.create(directory, config, baselines, import_folder=import_folder) as store,
+            Interrupts(store.paths.root, console) as interrupts,
             _progress(store, console, dashboard) as progress,
-            interruptible(store.paths.root, console),
         ):
-            return run_stages(Launch(store, space, data, resources, progress))
+            return run_stages(Launch(store, space, data, resources, progress, interrupts.was_asked))
 
 
 def check(config: StudyConfig, directory: Path, import_folder: str | None) -> tuple[SearchSpace, TrainingData]:
@@ -56,25 +57,35 @@ def check(config: StudyConfig, directory: Path, import_folder: str | None) -> tu
     return prepare(config)
 
 
-def resume(directory: Path, *, address: str | None, console: Console) -> Path:
+def resume(directory: Path, *, address: str | None, console: Console, num_trials: int | None = None) -> Path:
     """Go on with a study where its storage stands; returns the report's path.
 
+    Args:
+        directory: of the study.
+        address: of a running cluster; None starts a local one.
+        console: for progress.
+        num_trials: how many the study is to have in all from now on; None for as many as before.
+
     Raises:
-        ValueError: there is no study, or another driver works on it.
+        ValueError: there is no study, another driver works on it, or it has as many trials already.
         StudyInterruptedError: asked to end again.
     """
     paths, record = stores.read_study_record(directory)
     make_importable(record.import_folder)
-    config = parse_config(record.config, str(paths.study_json))
-    with stores.reopen(directory) as store:
-        space, data = prepare(config)
-        console.print("configuration, images and networks are in order; starting Ray")
-        with (
-            connect(config.resources, address, record.import_folder) as dashboard,
-            _progress(store, console, dashboard) as progress,
-            interruptible(store.paths.root, console),
-        ):
-            return run_stages(Launch(store, space, data, trial_resources(config.resources), progress))
+    with stores.reopen(directory) as store, Interrupts(paths.root, console) as interrupts:
+        config = store.config if num_trials is None else stores.extended(store.config, directory, num_trials)
+        try:
+            space, data = prepare(config)
+            console.print("configuration, images and networks are in order; starting Ray")
+            with connect(config.resources, address, record.import_folder) as dashboard:
+                interrupts.install()  # Ray has put handlers of its own
+                resources = trial_resources(config.resources)
+                # Where the study is extended, nothing stands in the way any more: now it is asked for more.
+                asked = store if num_trials is None else stores.configure_again(store, config)
+                with _progress(asked, console, dashboard) as progress:
+                    return run_stages(Launch(asked, space, data, resources, progress, interrupts.was_asked))
+        except KeyboardInterrupt as error:
+            raise StudyInterruptedError(how_to_go_on(paths.root)) from error
 
 
 def extend(directory: Path, num_trials: int, *, address: str | None, console: Console) -> Path:
@@ -84,8 +95,7 @@ def extend(directory: Path, num_trials: int, *, address: str | None, console: Co
         ValueError: there is no study, it has as many trials already, or another driver works on it.
         StudyInterruptedError: asked to end; `resume` goes on.
     """
-    stores.extend(directory, num_trials)
-    return resume(directory, address=address, console=console)
+    return resume(directory, address=address, console=console, num_trials=num_trials)
 
 
 def _progress(store: StudyStore, console: Console, dashboard: str) -> Progress:

@@ -19,6 +19,7 @@ from study.errors import (
 )
 from study.status import find_studies, is_abandoned, read_status, status_view
 from trainables.registry import resolve
+from trainables.verified import Role
 
 # Importing Ray and torch costs seconds: each acting command reaches its function, and so its imports, by name.
 ACTIONS = {
@@ -124,10 +125,13 @@ def export(
     directory: Directory,
     trial: Annotated[int, typer.Option(help="number of a trial that ran its full budget")],
     out: Annotated[Path, typer.Option(help="a new folder for safetensors, card and torch.export program")],
+    partner: Annotated[
+        bool, typer.Option("--partner", help="of a verified trial, the partner that differs in method")
+    ] = False,
 ) -> None:
     """Take a student away: weights, card, and a program that needs torch alone, checked against the network."""
     with _plain_errors():
-        card = _action("export")(directory, trial, out)
+        card = _action("export")(directory, trial, out, role=Role.PARTNER if partner else Role.STUDENT)
         typer.echo(
             f"{out}: {card.student.model.key}, weights of {card.weights_of}; the program's logits differ by at most "
             f"{card.largest_logit_difference:.1e} from the network's on {card.num_checked_images:,} validation images"
@@ -195,8 +199,15 @@ def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None) 
     typer.echo(
         f"would train {config.teacher.model.key} on {len(data.train):,} images, measure "
         f"{len(space.architectures())} architectures, and train {config.search.num_trials} students "
-        f"({', '.join(space.methods)}) for {', '.join(config.objectives)}; then "
-        f"train at most {config.verify.max_students} students of the front and their partners again, with "
+        f"({', '.join(space.methods)}) for {', '.join(config.objectives)}{_verification_plan(config)}"
+    )
+
+
+def _verification_plan(config: StudyConfig) -> str:
+    if config.verify.max_students == 0:
+        return "; the test images are not read"
+    return (
+        f"; then train at most {config.verify.max_students} students of the front and their partners again, with "
         f"{config.verify.seeds} fresh seeds each, and read the test images"
     )
 

@@ -4,7 +4,8 @@ import contextlib
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,6 +32,9 @@ ENVIRONMENT = {
     # takes half the time (1,000 against 500 images/s on 2 cores); where none does, a tenth more.
     "GOMP_SPINCOUNT": "20000",
 }
+
+
+CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def connect(resources: ResourcesConfig, address: str | None, import_folder: str 
         options["address"] = address
         if import_folder is not None:
             options["runtime_env"] = {"working_dir": import_folder, "excludes": [".venv", ".git", "studies"]}
+    _check_answers(address)
     try:
         context = ray.init(**options)
     except (ConnectionError, ray.exceptions.AuthenticationError) as error:
@@ -89,6 +94,18 @@ def connect(resources: ResourcesConfig, address: str | None, import_folder: str 
         yield context.dashboard_url or ""
     finally:
         ray.shutdown()
+
+
+def task(function: Callable[..., Any], *, cpus: float, gpus: float, streams: bool = False) -> Any:
+    """The function as a Ray task that takes so much of a node; call its `remote`.
+
+    The share stands in the decorator and not in `.options`: only then does Ray end a GPU's worker with its task, and
+    with it a CUDA context that would stay beside the trials, or on the wrong board.
+    """
+    options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 3}
+    if streams:
+        options["num_returns"] = "streaming"
+    return ray.remote(**options)(function)
 
 
 def streamed(outputs: object) -> Iterator[Any]:
@@ -151,6 +168,22 @@ def whole_device(config: ResourcesConfig) -> WholeDevice:
     if config.gpus_per_trial > 0 and _amount(largest, "GPU") >= 1:
         return WholeDevice(config.cpus_per_trial, 1.0)
     return WholeDevice(int(_amount(largest, "CPU")), 0.0)
+
+
+def _check_answers(address: str | None) -> None:
+    """See that something listens where the cluster should be: Ray itself tries for many minutes, deaf to signals.
+
+    Raises:
+        ValueError: nothing does.
+    """
+    named = os.environ.get("RAY_ADDRESS") if address == "auto" else address
+    host, colon, port = (named or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise ValueError(f'--address "{address}": no Ray cluster answers there ({named}: {error})') from error
 
 
 def _why_unconnected(error: Exception) -> str:

@@ -15,36 +15,45 @@ from trainables.data.image_arrays import TrainingData
 from trainables.data.split import split
 from trainables.data.views import DeviceImages
 from trainables.export import ExportCard, export_student
+from trainables.metrics import Source, is_metric, metric
 from trainables.records import StudyPaths, TrialRecord
 from trainables.registry import make_importable
 from trainables.verification import preprocessing_of
-from trainables.verified import VerifiedRun
+from trainables.verified import Role, VerifiedRun
 
 NUM_CHECKED_IMAGES = 1_000
 
 
-def export(directory: Path, trial_number: int, out: Path) -> ExportCard:
+def export(directory: Path, trial_number: int, out: Path, *, role: Role = Role.STUDENT) -> ExportCard:
     """Write a trial's student into the folder `out` as safetensors, card and program.
 
     Of a verified trial it is the retraining with the highest validation accuracy (the test images choose nothing), so
     that the test accuracy of these very weights is known; of any other trial, the weights of the search.
 
+    Args:
+        directory: of the study.
+        trial_number: of a trial that ran its full budget.
+        out: a folder that is new or empty.
+        role: whether to take the trial's own student, or the partner that it was verified beside.
+
     Returns:
         The card as written.
 
     Raises:
-        ValueError: there is no such study or finished trial, or `out` holds something.
+        ValueError: there is no such study, finished trial or verified partner, or `out` holds something.
     """
     results = read_study(directory)
     make_importable(results.record.import_folder)
     trial = _finished_trial(results, trial_number)
     dataset = parse_config(results.record.config, str(StudyPaths(directory).study_json)).dataset
     data = split(datasets.load(dataset.name), dataset)
-    verified, paths = _best_retraining(results, trial_number), StudyPaths(directory)
+    verified, paths = _best_retraining(results, trial_number, role), StudyPaths(directory)
+    if verified is None and role is Role.PARTNER:
+        raise ValueError(f"trial {trial_number} was not verified beside a partner: there is none to export")
     student = trial.student if verified is None else verified.student
     if student is None:
         raise ValueError(f"trial {trial_number} was never configured: there is nothing to export")
-    weights = paths.student_weights(trial_number) if verified is None else paths.verified_weights(verified.name)
+    weights = paths.student_weights(trial_number) if verified is None else paths.verified_weights(verified.fingerprint)
     card = ExportCard(
         study=results.record.name,
         trial=trial_number,
@@ -72,9 +81,10 @@ def _finished_trial(results: StudyResults, number: int) -> TrialRecord:
     return trial
 
 
-def _best_retraining(results: StudyResults, number: int) -> VerifiedRun | None:
-    runs = [run for pair in verified_pairs(results) if pair.student.trial.number == number for run in pair.student.runs]
-    trained = [run for run in runs if run.on_test is not None]
+def _best_retraining(results: StudyResults, number: int, role: Role) -> VerifiedRun | None:
+    """By validation accuracy, never by the test images; None where the trial was not verified."""
+    runs = () if results.verification is None else results.verification.runs
+    trained = [run for run in runs if (run.trial, run.role) == (number, role) and run.on_test is not None]
     return max(trained, key=lambda run: (run.validation_accuracy or 0.0, -run.seed_index), default=None)
 
 
@@ -82,7 +92,11 @@ def _metrics(results: StudyResults, trial: TrialRecord, verified: VerifiedRun | 
     """All that is known of these weights; over all seeds where they were verified, under names that say so."""
     if verified is None or verified.on_test is None:
         return trial.metrics
-    isolated = {name: value for name, value in trial.metrics.items() if not name.startswith(("validation_", "train_"))}
+    isolated = {
+        name: value
+        for name, value in trial.metrics.items()
+        if is_metric(name) and metric(name).source is Source.ISOLATED
+    }
     own = {
         "validation_accuracy": verified.validation_accuracy,
         "test_accuracy": verified.on_test.accuracy,
@@ -90,7 +104,8 @@ def _metrics(results: StudyResults, trial: TrialRecord, verified: VerifiedRun | 
         "test_agreement": verified.on_test.agreement,
     }
     pair = next(each for each in verified_pairs(results) if each.student.trial.number == trial.number)
-    estimate = pair.student.estimate()
+    side = pair.student if verified.role is Role.STUDENT or pair.partner is None else pair.partner
+    estimate = side.estimate()
     over_seeds: dict[str, float | None] = {}
     if estimate is not None:
         over_seeds = {

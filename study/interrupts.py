@@ -1,11 +1,10 @@
 """Ctrl-C and SIGTERM: the first ends a study in good order, the second ends its process at once."""
 
-import contextlib
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import final
 
 from rich.console import Console
 
@@ -19,33 +18,47 @@ def how_to_go_on(directory: Path) -> str:
     return f"interrupted: kd-study resume {directory} goes on"
 
 
-@contextlib.contextmanager
-def interruptible(directory: Path, console: Console) -> Iterator[None]:
-    """Within, a first signal raises KeyboardInterrupt, or lets Tune end while it runs; a second one leaves at once.
+@final
+class Interrupts:
+    """Use as a context manager: within, a first signal ends the study in good order, a second one ends the process.
 
-    Leaving at once loses nothing that was stored: it is what a kill would do, with a word about how to go on. A signal
-    that the process was told to ignore (Ctrl-C, in a shell's background job) stays ignored.
+    In good order: KeyboardInterrupt is raised, or Tune is told to end while it runs. At once: it is what a kill would
+    do, so that nothing stored is lost, with a word about how to go on. A signal that the process was told to ignore
+    (Ctrl-C, in a shell's background job) stays ignored.
     """
-    received: list[int] = []
 
-    def on_signal(signum: int, frame: FrameType | None) -> None:
-        received.append(signum)
-        if len(received) > 1:
-            console.show_cursor()
-            os.write(2, f"kd-study: {how_to_go_on(directory)}\n".encode())
+    def __init__(self, directory: Path, console: Console) -> None:
+        self._directory = directory
+        self._console = console
+        self._num_received = 0
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def was_asked(self) -> bool:
+        """Whether a signal came; Tune may have had nothing left to end."""
+        return self._num_received > 0
+
+    def install(self) -> None:
+        """Listen; again, where another library has put handlers of its own in the meantime, as Ray does."""
+        for number, handler in self._before.items():
+            if handler is not signal.SIG_IGN or number is signal.SIGTERM:
+                signal.signal(number, self._on_signal)
+
+    def __enter__(self) -> "Interrupts":
+        self.install()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        self._num_received += 1
+        if self._num_received > 1:
+            self._console.show_cursor()
+            os.write(2, f"kd-study: {how_to_go_on(self._directory)}\n".encode())
             os._exit(EXIT_INTERRUPTED)
         os.write(2, b"\nkd-study: ending in good order; once more leaves at once\n")
         end_tune = signal.getsignal(signal.SIGUSR1)  # Tune's own wish to end in good order, while it runs
         if not callable(end_tune):
             raise KeyboardInterrupt
         end_tune(signum, frame)
-
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN or number is signal.SIGTERM:
-            signal.signal(number, on_signal)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """One process's work on a study: what its stages share, and how they read what earlier ones left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,7 @@ class Launch:
     data: TrainingData
     resources: TrialResources
     progress: Progress
+    asked_to_end: Callable[[], bool]
 
 
 def stored_record(path: Path, kind: type[_Record]) -> _Record | None:

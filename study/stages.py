@@ -10,7 +10,7 @@ from ray import tune
 from analysis.report import write_report
 from analysis.report_verified import verified_words
 from analysis.results import read_study
-from study.cluster import TrialResources, result_of, streamed, whole_device
+from study.cluster import TrialResources, result_of, streamed, task, whole_device
 from study.errors import StageFailedError, StudyInterruptedError
 from study.interrupts import how_to_go_on
 from study.launch import Launch, stored_record
@@ -25,7 +25,7 @@ from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRe
 from trainables.profile import describe_device, profile_architectures
 from trainables.records import StudyPaths, TeacherRecord
 from trainables.student import StudentTrial
-from trainables.teacher import load_teacher, train_teacher_task
+from trainables.teacher import load_teacher, train_teacher
 from trainables.whole_files import write_record, write_text
 
 
@@ -41,7 +41,7 @@ def run_stages(launch: Launch) -> Path:
         teacher = teach(launch)
         profiles = profile(launch)
         search(launch, teacher, profiles)
-        verify(launch, teacher)
+        _verify(launch, teacher)
         progress.stage("report", "tables and figures")
         report = write_report(paths.root)
         for sentence in verified_words(read_study(paths.root)):
@@ -61,6 +61,15 @@ def run_stages(launch: Launch) -> Path:
     return report
 
 
+def _verify(launch: Launch, teacher: TeacherRecord) -> None:
+    """The verify stage; where it fails, what the search found is reported all the same."""
+    try:
+        verify(launch, teacher)
+    except StageFailedError:
+        write_report(launch.store.paths.root)
+        raise
+
+
 def teach(launch: Launch) -> TeacherRecord:
     """The teacher: stored already, or trained now on a whole device."""
     paths, config = launch.store.paths, launch.store.config
@@ -74,7 +83,7 @@ def teach(launch: Launch) -> TeacherRecord:
         return record
     launch.progress.stage("teach", f"training {config.teacher.model.key} for {config.teacher.training.epochs} epochs")
     device = whole_device(config.resources)
-    outputs = train_teacher_task.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(
+    outputs = task(train_teacher, cpus=device.cpus, gpus=device.gpus, streams=True).remote(
         config.teacher, launch.data, paths, fingerprint, device.cpus
     )
     for output in streamed(outputs):
@@ -115,9 +124,8 @@ def _measured_profiles(launch: Launch, models: Sequence[ModelConfig]) -> dict[st
     config, data = launch.store.config, launch.data
     batch_sizes = sorted({*launch.space.training_batch_sizes(), config.teacher.training.batch_size})
     device = whole_device(config.resources)
-    where = {"num_cpus": device.cpus, "num_gpus": device.gpus}
     images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus)
-    facts: DeviceFacts = result_of(describe_device.options(**where).remote(*images))
+    facts: DeviceFacts = result_of(task(describe_device, cpus=device.cpus, gpus=device.gpus).remote(*images))
     cache = ProfileCache(
         cache_folder(), facts, config.profile, batch_sizes, data.input_shape, data.num_classes, launch.resources.cpus
     )
@@ -132,7 +140,8 @@ def _measured_profiles(launch: Launch, models: Sequence[ModelConfig]) -> dict[st
     what = f"{len(missing)} of {len(wanted)} networks to measure alone, the rest kept from earlier"
     launch.progress.stage("profile", f"{what}, on {facts.name}")
     if missing:
-        outputs = profile_architectures.options(**where).remote(missing, batch_sizes, *images, reference_ms)
+        measure = task(profile_architectures, cpus=device.cpus, gpus=device.gpus, streams=True)
+        outputs = measure.remote(missing, batch_sizes, *images, reference_ms)
         for measured in streamed(outputs):
             cache.put(measured)
             known[measured.model.key] = measured
@@ -185,7 +194,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     finally:
         signal.signal(signal.SIGUSR1, handler)  # Tune leaves its own behind
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
-    if not proposer.is_finished:
+    if launch.asked_to_end() or not proposer.is_finished:
         raise StudyInterruptedError("the search was asked to end")
 
 

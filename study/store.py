@@ -7,7 +7,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -119,33 +119,39 @@ def reopen(directory: Path) -> Iterator[StudyStore]:
         for trial in store.trials():
             if trial.state not in {TrialState.RUNNING, TrialState.WAITING}:
                 paths.checkpoint(trial.number).unlink(missing_ok=True)
+        for folder in paths.folders:
+            for left in folder.glob(".*-*.*"):  # of a write that a kill cut off (trainables/whole_files.py)
+                left.unlink(missing_ok=True)
         yield store
 
 
-def extend(directory: Path, num_trials: int) -> None:
-    """Ask a study for more trials, `num_trials` in all; shares of methods that it was given keep their proportions.
+def extended(config: StudyConfig, directory: Path, num_trials: int) -> StudyConfig:
+    """The configuration of a study that is to have `num_trials` in all; given shares keep their proportions.
 
     Raises:
-        ValueError: there is no study, or it is asked for as many already.
-        StudyLockedError: a living driver works on it (a ValueError).
+        ValueError: it is to have as many already.
     """
-    with reopen(directory) as store:
-        search = store.config.search
-        if num_trials <= search.num_trials:
-            raise ValueError(
-                f"--trials {num_trials}: the study in {directory} is asked for {search.num_trials} already; "
-                f"allowed are {search.num_trials + 1} and more"
-            )
-        shares = search.trials_per_method
-        if shares is not None:
-            counts = apportion(np.array(list(shares.values()), dtype=np.int64), num_trials)
-            shares = dict(zip(shares, map(int, counts), strict=True))
-        asked = search.model_copy(update={"num_trials": num_trials, "trials_per_method": shares})
-        config = store.config.model_copy(update={"search": asked})
-        if store.study.user_attrs.get(EXHAUSTED_ATTRIBUTE, False):  # more may be found by asking for longer
-            store.study.set_user_attr(EXHAUSTED_ATTRIBUTE, value=False)
-        record = store.record.model_copy(update={"config": config.model_dump(mode="json")})
-        write_record(store.paths.study_json, record)
+    search = config.search
+    if num_trials <= search.num_trials:
+        raise ValueError(
+            f"--trials {num_trials}: the study in {directory} is asked for {search.num_trials} already "
+            f"(kd-study resume {directory} goes on with those); allowed are {search.num_trials + 1} and more"
+        )
+    shares = search.trials_per_method
+    if shares is not None:
+        counts = apportion(np.array(list(shares.values()), dtype=np.int64), num_trials)
+        shares = dict(zip(shares, map(int, counts), strict=True))
+    asked = search.model_copy(update={"num_trials": num_trials, "trials_per_method": shares})
+    return config.model_copy(update={"search": asked})
+
+
+def configure_again(store: StudyStore, config: StudyConfig) -> StudyStore:
+    """The study under a new configuration, which is written; a space that seemed exhausted may be asked again."""
+    if store.study.user_attrs.get(EXHAUSTED_ATTRIBUTE, False):
+        store.study.set_user_attr(EXHAUSTED_ATTRIBUTE, value=False)
+    record = store.record.model_copy(update={"config": config.model_dump(mode="json")})
+    write_record(store.paths.study_json, record)
+    return replace(store, config=config, record=record)
 
 
 def read_study_record(directory: Path) -> tuple[StudyPaths, StudyRecord]:

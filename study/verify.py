@@ -1,20 +1,20 @@
 """The verify stage: students of the front and their partners trained again, as many at once as there are slots."""
 
-import shutil
 from collections import deque
 from collections.abc import Sequence
 
 import ray
 
-from study.cluster import result_of, whole_device
+from study.cluster import result_of, task, whole_device
+from study.errors import StageFailedError
 from study.launch import Launch, stored_record
 from study.verification_plan import plan
 from trainables.metrics import metric
 from trainables.records import TeacherRecord
 from trainables.teacher import load_teacher
-from trainables.verification import VerificationInputs, load_test_split, teacher_on_test_task, verify_student_task
+from trainables.verification import VerificationInputs, load_test_split, teacher_on_test, verify_student
 from trainables.verified import PlannedRun, SplitMetrics, VerificationRecord, VerifiedRun
-from trainables.whole_files import replacing, write_record
+from trainables.whole_files import write_record
 
 
 def verify(launch: Launch, teacher: TeacherRecord) -> None:
@@ -34,10 +34,11 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
         return
     students = tuple(dict.fromkeys(each.trial for each in planned))
     verified = stored_record(store.paths.verification_json, VerificationRecord)
-    if verified is not None and [_identity(each) for each in verified.runs] == [_identity(each) for each in planned]:
+    known = {each.fingerprint: run for each in planned if (run := _stored(launch, each)) is not None}
+    is_whole = all(each.fingerprint in known for each in planned)
+    if verified is not None and is_whole and list(map(_identity, verified.runs)) == list(map(_identity, planned)):
         launch.progress.stage("verify", f"stored: {len(students)} students, {len(planned)} runs")
         return
-    known = _stored_runs(launch)
     missing = list({each.fingerprint: each for each in planned if each.fingerprint not in known}.values())
     launch.progress.stage(
         "verify",
@@ -49,24 +50,27 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
         trials=students,
         num_seeds=config.verify.seeds,
         teacher=on_test,
-        runs=tuple(_stored_as(launch, each, known[each.fingerprint]) for each in planned),
+        runs=tuple(_as_planned(each, known[each.fingerprint]) for each in planned),
     )
     write_record(store.paths.verification_json, record)  # last: where it stands, all of its runs do
 
 
-def _identity(run: PlannedRun) -> tuple[str, str]:
-    return run.name, run.fingerprint
+def _identity(run: PlannedRun) -> tuple[int, str, int, str]:
+    return run.trial, run.role, run.seed_index, run.fingerprint
 
 
-def _stored_runs(launch: Launch) -> dict[str, VerifiedRun]:
-    """By fingerprint, what earlier launches left whole."""
+def _stored(launch: Launch, planned: PlannedRun) -> VerifiedRun | None:
+    """What an earlier launch left of a run, whole with its weights; too little memory then may be enough now."""
     paths = launch.store.paths
-    found = {}
-    for path in sorted(paths.verify.glob("*-*-*.json")):
-        run = stored_record(path, VerifiedRun)
-        if run is not None and (run.failure is not None or paths.verified_weights(run.name).is_file()):
-            found[run.fingerprint] = run
-    return found
+    run = stored_record(paths.verified_run(planned.fingerprint), VerifiedRun)
+    if run is None or (run.failure is not None and run.failure.startswith("OutOfMemoryError")):
+        return None
+    return run if run.failure is not None or paths.verified_weights(run.fingerprint).is_file() else None
+
+
+def _as_planned(planned: PlannedRun, run: VerifiedRun) -> VerifiedRun:
+    """The run as one of this student's; two students that are each other's partners share theirs."""
+    return run.model_copy(update={name: getattr(planned, name) for name in ("trial", "role", "seed_index")})
 
 
 def _train(
@@ -78,40 +82,35 @@ def _train(
     device = whole_device(store.config.resources)
     on_test: SplitMetrics
     on_test, logits_NC = result_of(
-        teacher_on_test_task.options(num_cpus=device.cpus, num_gpus=device.gpus).remote(
+        task(teacher_on_test, cpus=device.cpus, gpus=device.gpus).remote(
             store.config.teacher, arrays, launch.data, test, device.cpus
         )
     )
     inputs = ray.put(VerificationInputs(launch.data, arrays, test, logits_NC))
-    task = verify_student_task.options(num_cpus=resources.cpus, num_gpus=resources.gpus)
+    verification = task(verify_student, cpus=resources.cpus, gpus=resources.gpus)
     waiting, num_made = deque(missing), 0
-    running: set[ray.ObjectRef[VerifiedRun]] = set()
+    running: dict[ray.ObjectRef[VerifiedRun], PlannedRun] = {}
     while waiting or running:
         while waiting and len(running) < resources.num_slots:
-            running.add(task.remote(waiting.popleft(), inputs, store.paths, resources.cpus, resources.gpus))
+            planned = waiting.popleft()
+            made = verification.remote(planned, inputs, store.paths, resources.cpus, resources.gpus)
+            running[made] = planned
         for made in ray.wait(list(running))[0]:
-            running.remove(made)
-            run: VerifiedRun = result_of(made)
+            planned = running.pop(made)
+            try:
+                run: VerifiedRun = result_of(made)
+            except StageFailedError as error:
+                raise StageFailedError(f"{_who(planned)}: {error}") from error
             known[run.fingerprint] = run
             num_made += 1
             launch.progress.detail(f"{num_made}/{len(missing)}  {_described(run)}")
     return on_test
 
 
-def _stored_as(launch: Launch, planned: PlannedRun, run: VerifiedRun) -> VerifiedRun:
-    """The run under the name that it is planned by; where it was made for another pair, a copy of it."""
-    if run.name == planned.name:
-        return run
-    paths, copied = launch.store.paths, run.model_copy(update={"trial": planned.trial, "role": planned.role})
-    copied = copied.model_copy(update={"seed_index": planned.seed_index})
-    if run.failure is None:
-        with replacing(paths.verified_weights(copied.name)) as temporary:
-            shutil.copyfile(paths.verified_weights(run.name), temporary)
-    write_record(paths.verified_run(copied.name), copied)
-    return copied
-
-
 def _described(run: VerifiedRun) -> str:
-    outcome = run.failure if run.on_test is None else f"test accuracy {run.on_test.accuracy:.4f}"
+    return f"{_who(run)}: {run.failure if run.on_test is None else f'test accuracy {run.on_test.accuracy:.4f}'}"
+
+
+def _who(run: PlannedRun) -> str:
     method = run.student.loss.name
-    return f"trial {run.trial}, {run.role} ({run.student.model.key}, {method}), seed {run.seed_index}: {outcome}"
+    return f"trial {run.trial}, {run.role} ({run.student.model.key}, {method}), seed {run.seed_index}"

@@ -13,10 +13,7 @@ ALLOWED_LAYERS = {
     "trainables": {"trainables"},
 }
 RAY_FILES = {
-    "trainables/teacher.py",
     "trainables/student.py",
-    "trainables/profile.py",
-    "trainables/verification.py",
     "study/search/searcher.py",
     "study/search/scheduler.py",
     "study/cluster.py",

@@ -19,7 +19,7 @@ WEIGHTS_NAME, PROGRAM_NAME, CARD_NAME = "student.safetensors", "student.pt2", "c
 
 
 class ExportCard(Frozen):
-    """What must be known of an exported student: beside its files, and inside the program as `card.json`."""
+    """What must be known of an exported student; it lies beside its weights and its program."""
 
     study: str
     trial: int
@@ -50,13 +50,19 @@ def export_student(card: ExportCard, weights: Path, images_NCHW: Tensor, folder:
         ValueError: the folder holds something, the weights are not the network's, or the program's logits differ by
             more than 1e-4.
     """
+    folder = folder.absolute()
+    if folder == Path.cwd():
+        raise ValueError(f"{folder} is where you are: an export makes a folder of its own, name another one")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists: an export goes to a folder that is new or empty")
     network = _network(card, weights)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        torch.export.save(exported_program(network, images_NCHW[:2]), made / PROGRAM_NAME)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be made: {error.strerror}") from error
+    try:
+        torch.export.save(_exported(card, network, images_NCHW), made / PROGRAM_NAME)
         difference = largest_difference(network, torch.export.load(made / PROGRAM_NAME), images_NCHW)
         if not difference <= MAX_LOGIT_DIFFERENCE:
             raise ValueError(
@@ -71,6 +77,8 @@ def export_student(card: ExportCard, weights: Path, images_NCHW: Tensor, folder:
         if folder.exists():
             folder.rmdir()
         made.rename(folder)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return card
@@ -81,11 +89,12 @@ def exported_program(network: nn.Module, example_NCHW: Tensor) -> ExportedProgra
 
     Args:
         network: on the CPU.
-        example_NCHW: at least two images, of which a copy goes with the program: one would be taken for a constant.
+        example_NCHW: at least two images, for their shape alone: black ones go with the program. One image would be
+            taken for a constant.
     """
     with torch.no_grad():
         return torch.export.export(
-            network.eval(), (example_NCHW.contiguous().clone(),), dynamic_shapes=({0: Dim("num_images", min=1)},)
+            network.eval(), (torch.zeros_like(example_NCHW),), dynamic_shapes=({0: Dim("num_images", min=1)},)
         )
 
 
@@ -95,6 +104,15 @@ def largest_difference(network: nn.Module, program: ExportedProgram, images_NCHW
     with torch.inference_mode():
         pairs = [(network(images), run(images)) for images in (images_NCHW, images_NCHW[:1])]
     return max(float((ours_NC - its_NC).abs().max()) for ours_NC, its_NC in pairs)
+
+
+def _exported(card: ExportCard, network: nn.Module, images_NCHW: Tensor) -> ExportedProgram:
+    try:
+        return exported_program(network, images_NCHW[:2])
+    except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
+        raise ValueError(
+            f"model {card.student.model.key}: torch.export cannot make a program of it: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _network(card: ExportCard, weights: Path) -> nn.Module:

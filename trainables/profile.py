@@ -1,4 +1,4 @@
-"""Architectures measured alone on their device, in one Ray task that holds the whole of it and submits nothing."""
+"""Architectures measured alone on their device, run as one Ray task that holds the whole of it and submits nothing."""
 
 import itertools
 import time
@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import final
 
 import numpy as np
-import ray
 import torch
 
 from trainables.config import LossConfig, ModelConfig, StudentConfig, TrainingConfig
@@ -134,7 +133,6 @@ def random_images(input_shape: tuple[int, int, int], num_classes: int) -> Traini
     )
 
 
-@ray.remote(max_retries=3)
 def describe_device(
     input_shape: tuple[int, int, int], num_classes: int, settings: ProfileSettings, num_threads: int
 ) -> DeviceFacts:
@@ -142,7 +140,6 @@ def describe_device(
     return DeviceProfiler(input_shape, num_classes, settings, num_threads).facts()
 
 
-@ray.remote(num_returns="streaming", max_retries=3)
 def profile_architectures(
     models: Sequence[ModelConfig],
     training_batch_sizes: Sequence[int],

@@ -97,17 +97,22 @@ class StudyPaths:
         """`VerificationRecord`, written last: where it stands, all of its runs do."""
         return self.verify / "verification.json"
 
-    def verified_run(self, name: str) -> Path:
-        """`VerifiedRun` of that name (`VerifiedRun.name`): the card of the weights beside it."""
-        return self.verify / f"{name}.json"
+    def verified_run(self, fingerprint: str) -> Path:
+        """`VerifiedRun` of that fingerprint: the card of the weights beside it."""
+        return self.verify / f"{fingerprint}.json"
 
-    def verified_weights(self, name: str) -> Path:
-        """Weights of the `VerifiedRun` of that name."""
-        return self.verify / f"{name}.safetensors"
+    def verified_weights(self, fingerprint: str) -> Path:
+        """Weights of the `VerifiedRun` of that fingerprint."""
+        return self.verify / f"{fingerprint}.safetensors"
 
-    def verified_checkpoint(self, name: str) -> Path:
-        """State of an unfinished run of that name."""
-        return self.verify / f"{name}.pt"
+    def verified_checkpoint(self, fingerprint: str) -> Path:
+        """State of an unfinished run of that fingerprint."""
+        return self.verify / f"{fingerprint}.pt"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder that files are written into whole."""
+        return (self.root, self.teacher, self.root / "checkpoints", self.root / "students", self.verify)
 
     @property
     def report_html(self) -> Path:
@@ -136,7 +141,7 @@ class StudyPaths:
 
 
 class StudyRecord(Frozen):
-    """What was asked for and by which versions: written once, when the study is created."""
+    """What was asked for and by which versions: written when the study is created, and when it is extended."""
 
     name: str
     created_at: datetime

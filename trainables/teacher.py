@@ -1,9 +1,8 @@
-"""The teacher's training as one Ray task on a whole device: an epoch, a checkpoint and a word to the driver a time."""
+"""The teacher's training, run as one task on a whole device: an epoch, a checkpoint and a word to the driver a time."""
 
 from collections.abc import Iterator
 
 import numpy as np
-import ray
 import torch
 
 from trainables.checkpoints import load_weights, save_weights
@@ -57,9 +56,6 @@ def train_teacher(
         train_seconds=training.seconds,
         fingerprint=fingerprint,
     )
-
-
-train_teacher_task = ray.remote(num_returns="streaming", max_retries=3)(train_teacher)
 
 
 def load_teacher(paths: StudyPaths, record: TeacherRecord) -> TeacherArrays:

@@ -1,4 +1,4 @@
-"""Students of the front trained again with fresh seeds, each as one Ray task: the only reader of the test split."""
+"""Students of the front trained again with fresh seeds, each run as one Ray task: the only reader of the test split."""
 
 # Shapes: N images, C classes.
 
@@ -8,7 +8,6 @@ from importlib import metadata
 from typing import Any
 
 import numpy as np
-import ray
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,7 +21,7 @@ from trainables.hardware.device import device_name, select_device, take_share
 from trainables.models import num_parameters
 from trainables.records import StudyPaths
 from trainables.resumption import ResumableTraining
-from trainables.teacher_outputs import Split, TeacherArrays
+from trainables.teacher_outputs import Split, TeacherArrays, TeacherSource
 from trainables.training import DeviceData, DistillationRun, TrainingDivergedError, student_run, teacher_run
 from trainables.verified import PlannedRun, Preprocessing, SplitMetrics, VerifiedRun
 from trainables.whole_files import write_record
@@ -81,8 +80,8 @@ def verify_student(
 ) -> VerifiedRun:
     """Train a student to its last epoch and read it once on the test images; weights and card are written.
 
-    It goes on from its checkpoint where there is one. What would fail again (a loss that is not finite, too little
-    memory) is told in the record and not raised.
+    It goes on from its checkpoint where there is one. What is the student's own fault (a loss that is not finite, too
+    little memory, an option that its loss refuses) is told in the record and not raised.
 
     Args:
         planned: the student, with the fresh seed as its training seed.
@@ -93,44 +92,51 @@ def verify_student(
     """
     device = select_device() if gpus > 0 else torch.device("cpu")
     take_share(device, cpus=cpus, gpus=gpus)
-    data = inputs.data
-    device_data = DeviceData(data, device)
-    is_stored = planned.student.training.augmentation.is_identity
-    teacher = (
-        inputs.teacher.stored(device)
-        if is_stored
-        else inputs.teacher.live(device, input_shape=data.input_shape, num_classes=data.num_classes)
-    )
-    run = student_run(planned.student, device_data, teacher)
-    checkpoint = paths.verified_checkpoint(planned.name)
-    measured: dict[str, Any] = {"validation_accuracy": None, "on_test": None, "train_seconds": None, "failure": None}
+    measured: dict[str, Any] = dict.fromkeys(("num_parameters", "validation_accuracy", "on_test", "train_seconds"))
+    weights: dict[str, Tensor] = {}
+    failure = None
     try:
-        training = ResumableTraining(run, checkpoint, planned.fingerprint)
+        training = _training(planned, inputs, device, paths)
+        measured["num_parameters"] = num_parameters(training.run.model)
         for _ in training.epochs():
             pass
-        logits_NC = run.logits_of(_on_device(inputs.test_images, data, device))
-        measured |= {
-            "validation_accuracy": run.evaluate(Split.VALIDATION).accuracy,
-            "on_test": split_metrics(
-                logits_NC,
-                torch.from_numpy(np.array(inputs.test_images.labels_N)),
-                torch.from_numpy(np.array(inputs.teacher_test_logits_NC)),
-            ),
-            "train_seconds": training.seconds,
-        }
-    except (TrainingDivergedError, torch.OutOfMemoryError) as error:
-        measured |= {"failure": f"{type(error).__name__}: {error}"}
+        measured |= _measured(training.run, inputs, device) | {"train_seconds": training.seconds}
+        weights = {name: tensor.cpu() for name, tensor in training.run.model.state_dict().items()}
+    except (TrainingDivergedError, torch.OutOfMemoryError, ValueError) as error:
+        failure = f"{type(error).__name__}: {error}"
     record = VerifiedRun(
         **dict(planned),
         **measured,
-        preprocessing=preprocessing_of(data),
-        num_parameters=num_parameters(run.model),
+        failure=failure,
+        preprocessing=preprocessing_of(inputs.data),
         device=device_name(device),
         versions=_versions(),
     )
-    _write(record, run, paths)
-    checkpoint.unlink(missing_ok=True)
+    _write(record, weights, paths)
     return record
+
+
+def _training(
+    planned: PlannedRun, inputs: VerificationInputs, device: torch.device, paths: StudyPaths
+) -> ResumableTraining:
+    data = DeviceData(inputs.data, device)
+    if planned.student.training.augmentation.is_identity:
+        teacher: TeacherSource = inputs.teacher.stored(device)
+    else:
+        teacher = inputs.teacher.live(device, input_shape=data.input_shape, num_classes=data.num_classes)
+    run = student_run(planned.student, data, teacher)
+    return ResumableTraining(run, paths.verified_checkpoint(planned.fingerprint), planned.fingerprint)
+
+
+def _measured(run: DistillationRun, inputs: VerificationInputs, device: torch.device) -> dict[str, Any]:
+    """Of a run that had all its epochs, on validation and on the test images."""
+    logits_NC = run.logits_of(_on_device(inputs.test_images, inputs.data, device))
+    labels_N = torch.from_numpy(np.array(inputs.test_images.labels_N))
+    teacher_NC = torch.from_numpy(np.array(inputs.teacher_test_logits_NC))
+    return {
+        "validation_accuracy": run.evaluate(Split.VALIDATION).accuracy,
+        "on_test": split_metrics(logits_NC, labels_N, teacher_NC),
+    }
 
 
 def preprocessing_of(data: TrainingData) -> Preprocessing:
@@ -149,13 +155,9 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), "torch": torch.__version__, **installed}
 
 
-def _write(record: VerifiedRun, run: DistillationRun, paths: StudyPaths) -> None:
-    """Weights first, then their card: where the card stands, both are whole."""
+def _write(record: VerifiedRun, weights: dict[str, Tensor], paths: StudyPaths) -> None:
+    """Weights first, then their card: where the card stands, both are whole. Its training state is not needed again."""
     if record.failure is None:
-        weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
-        save_weights(paths.verified_weights(record.name), weights, metadata={"run": record.name})
-    write_record(paths.verified_run(record.name), record)
-
-
-verify_student_task = ray.remote(max_retries=3)(verify_student)
-teacher_on_test_task = ray.remote(max_retries=3)(teacher_on_test)
+        save_weights(paths.verified_weights(record.fingerprint), weights, metadata={"run": record.fingerprint})
+    write_record(paths.verified_run(record.fingerprint), record)
+    paths.verified_checkpoint(record.fingerprint).unlink(missing_ok=True)

@@ -43,20 +43,15 @@ class PlannedRun(Frozen):
     student: StudentConfig
     fingerprint: str = Field(description="of its inputs: teacher, data, configuration and seed")
 
-    @property
-    def name(self) -> str:
-        """Of its files: "12-student-1"."""
-        return f"{self.trial}-{self.role}-{self.seed_index}"
-
 
 class VerifiedRun(PlannedRun):
     """A configuration trained once more, with a fresh seed, and read once on the test images: the card of its weights.
 
-    What could not be trained (not finite, too little memory) has a `failure`, and no metrics.
+    What could not be trained (not finite, too little memory, refused by its loss) has a `failure`, and no metrics.
     """
 
     preprocessing: Preprocessing
-    num_parameters: int
+    num_parameters: int | None
     validation_accuracy: float | None
     on_test: SplitMetrics | None
     failure: str | None

@@ -142,10 +142,10 @@ def store_trials(
     study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(objectives))
     for trial in trials:
-        study.add_trial(_frozen(trial, objectives))
+        study.add_trial(frozen_trial(trial, objectives))
 
 
-def _frozen(made: MadeTrial, objectives: Sequence[str]) -> optuna.trial.FrozenTrial:
+def frozen_trial(made: MadeTrial, objectives: Sequence[str]) -> optuna.trial.FrozenTrial:
     parameters = made.parameters
     metrics = _metrics(made)
     values = [metrics[each] or 0.0 for each in objectives] if made.state == "complete" else None

@@ -78,7 +78,23 @@ def test_student_whose_every_run_failed_has_no_estimate(tmp_path: Path) -> None:
     (pair,) = verified_pairs(results(tmp_path, verification(sides)))
     assert pair.student.estimate() is None
     assert pair.gain is None
-    assert nondominated_probabilities(results(tmp_path / "again", verification(sides))) == {}
+
+
+def test_configuration_that_fails_does_not_silence_the_others(tmp_path: Path) -> None:
+    sides: Sides = {
+        (0, S): (SMALL.student, [0.97, 0.95, 0.96]),
+        (0, P): (SMALL_KD, [0.96, None, None]),
+        (1, S): (LARGE.student, [0.988, 0.986, 0.987]),
+        (1, P): (LARGE_LABELS, [0.985, 0.983, 0.984]),
+    }
+    study = results(tmp_path, verification(sides))
+    ahead = nondominated_probabilities(study)
+    assert ahead.keys() == {(0, S), (1, S), (1, P)}
+    assert ahead[0, S] > 0.99
+    overall = overall_gain(verified_pairs(study))
+    assert overall is not None
+    assert overall.mean == pytest.approx(0.003)
+    assert overall.num_values == 3
 
 
 def test_two_students_that_are_each_others_partners_are_one_pair(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def run_search(directory: Path, config: StudyConfig, data: TrainingData, trial: 
     with stores.create(directory, config, space.baselines()) as store, pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "StudentTrial", trial)
         progress = Progress(store.paths, store.record, Console(file=io.StringIO()), config.search.num_trials)
-        launch = Launch(store, space, data, trial_resources(config.resources), progress)
+        launch = Launch(store, space, data, trial_resources(config.resources), progress, lambda: False)
         stages.search(launch, _untrained_teacher(store, data), profiles)
 
 

@@ -41,7 +41,7 @@ def test_exported_trial_classifies_test_images_as_its_card_says(finished: Finish
     assert made.returncode == 0, made.stderr
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["largest_logit_difference"] <= 1e-4
-    assert card["weights_of"].startswith(f"verify/{number}-student-")
+    assert card["weights_of"].startswith("verify/")
     mnist = Path(mnist_file.__file__).parent / "mnist_files"
     command = [sys.executable, "-I", "-c", CLASSIFY, str(tmp_path / "out"), str(mnist)]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -72,7 +72,7 @@ def test_trial_that_does_not_exist_is_not_exported(finished: FinishedStudy, tmp_
 def test_extended_study_renews_what_is_stale_and_nothing_else(finished: FinishedStudy, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(finished.directory, tmp_path / "study"))
     before = {record.number: record for record in read_study(directory).trials}
-    written = {path: path.stat().st_mtime_ns for path in StudyPaths(directory).verify.glob("*-*-*.json")}
+    written = {path: path.stat().st_mtime_ns for path in StudyPaths(directory).verify.glob("[0-9a-f]*.json")}
     extended = run("extend", str(directory), "--trials", "10")
     assert extended.returncode == 0, extended.stderr
     assert "teach    stored" in extended.stdout

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from study import store as stores
 from tests.study.test_proposer import cnn_space, finish, proposer, run_all
+from tests.study.test_store import extend
 from trainables.config import StudentConfig
 
 GRID = {"widths": (1, 2), "steps": 2}  # labels: 2 widths x 2 rates; kd: times 2 temperatures times 2 alphas
@@ -48,7 +49,7 @@ def test_extended_study_goes_on_to_what_a_longer_one_would_have_asked(tmp_path: 
     with proposer(tmp_path / "short", cnn_space(), search=longer | {"num_trials": 8}) as each:
         run_all(each)
     before = students_of(tmp_path / "short")
-    stores.extend(tmp_path / "short", 14)
+    extend(tmp_path / "short", 14)
     with proposer(tmp_path / "short", cnn_space()) as each:
         assert each.num_trials == 14
         assert len(run_all(each)) == 6

@@ -10,11 +10,11 @@ DRIVER = """
 import signal, sys, time
 from pathlib import Path
 from rich.console import Console
-from study.interrupts import interruptible
+from study.interrupts import Interrupts
 ignores = sys.argv[1] == "background"  # as a shell's background job; whoever runs the tests may be one
 signal.signal(signal.SIGINT, signal.SIG_IGN if ignores else signal.default_int_handler)
 try:
-    with interruptible(Path("studies/mine"), Console()):
+    with Interrupts(Path("studies/mine"), Console()):
         if sys.argv[1] == "tune":  # which ends by itself when it is told by SIGUSR1's handler
             asked = []
             signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))

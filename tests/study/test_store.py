@@ -14,7 +14,7 @@ from study import store as stores
 from study.locks import StudyLockedError, hold
 from study.store import mend_journal
 from tests.factories import study_config
-from trainables.records import StudyPaths, TrialState
+from trainables.records import EXHAUSTED_ATTRIBUTE, StudyPaths, TrialState
 
 BASELINES = [{"width": 1, "method": "labels", "batch_size": 64, "learning_rate": 0.005}]
 
@@ -197,9 +197,14 @@ def test_torn_record_says_what_is_wrong_with_it(tmp_path: Path) -> None:
         pass
 
 
+def extend(directory: Path, num_trials: int) -> None:
+    with stores.reopen(directory) as store:
+        stores.configure_again(store, stores.extended(store.config, directory, num_trials))
+
+
 def test_extended_study_is_asked_for_more_and_for_nothing_else(tmp_path: Path) -> None:
     make_study(tmp_path)
-    stores.extend(tmp_path, 20)
+    extend(tmp_path, 20)
     with stores.reopen(tmp_path) as store:
         assert store.config.search.num_trials == 20
         assert store.config.model_copy(update={"search": study_config().search}) == study_config()
@@ -211,7 +216,7 @@ def test_configured_shares_keep_their_proportions_when_extended(tmp_path: Path) 
     search = {"num_trials": 6, "trials_per_method": {"labels": 2, "kd": 4}}
     with stores.create(tmp_path, study_config(search=search), []):
         pass
-    stores.extend(tmp_path, 21)
+    extend(tmp_path, 21)
     with stores.reopen(tmp_path) as store:
         assert store.config.search.trials_per_method == {"labels": 7, "kd": 14}
 
@@ -220,12 +225,29 @@ def test_configured_shares_keep_their_proportions_when_extended(tmp_path: Path) 
 def test_extending_to_no_more_than_there_is_is_refused(tmp_path: Path, num_trials: int) -> None:
     make_study(tmp_path)
     before = (tmp_path / "study.json").read_bytes()
-    with pytest.raises(ValueError, match=rf"--trials {num_trials}: .* asked for 6 already; allowed are 7 and more"):
-        stores.extend(tmp_path, num_trials)
+    with pytest.raises(
+        ValueError, match=rf"--trials {num_trials}: .* asked for 6 already .*kd-study resume .*; allowed are 7 and more"
+    ):
+        extend(tmp_path, num_trials)
     assert (tmp_path / "study.json").read_bytes() == before
 
 
-def test_study_that_a_driver_works_on_is_not_extended(tmp_path: Path) -> None:
+def test_space_that_seemed_exhausted_is_asked_again_when_extended(tmp_path: Path) -> None:
     make_study(tmp_path)
-    with stores.reopen(tmp_path), pytest.raises(StudyLockedError, match="works on this study"):
-        stores.extend(tmp_path, 20)
+    with stores.reopen(tmp_path) as store:
+        store.study.set_user_attr(EXHAUSTED_ATTRIBUTE, value=True)
+    extend(tmp_path, 20)
+    with stores.reopen(tmp_path) as store:
+        assert not store.study.user_attrs[EXHAUSTED_ATTRIBUTE]
+
+
+def test_what_a_kill_left_of_a_write_is_swept_away_on_opening(tmp_path: Path) -> None:
+    make_study(tmp_path)
+    (tmp_path / "verify").mkdir()
+    for name in ("verify/.0123abcd-mv2dd9lh.json", ".status-k1.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "verify" / "0123abcd.json").write_text("{}")
+    with stores.reopen(tmp_path):
+        pass
+    assert [path.name for path in (tmp_path / "verify").iterdir()] == ["0123abcd.json"]
+    assert not list(tmp_path.glob(".*"))

@@ -48,7 +48,7 @@ def test_test_metrics_are_those_of_the_written_weights(tmp_path: Path, inputs: V
     """Recomputed from the safetensors and the raw bytes in float64 NumPy."""
     run = verify(tmp_path, inputs, student(loss=KD))
     network = build(run.student.model, input_shape=(1, 8, 8), num_classes=3).eval()
-    network.load_state_dict(load_weights(StudyPaths(tmp_path).verified_weights("4-partner-1")))
+    network.load_state_dict(load_weights(StudyPaths(tmp_path).verified_weights("f1")))
     pixels = inputs.test_images.images_NCHW.astype(np.float32) * run.preprocessing.pixel_scale
     images_NCHW = (pixels - run.preprocessing.mean_C[0]) / run.preprocessing.std_C[0]
     with torch.inference_mode():
@@ -63,11 +63,11 @@ def test_test_metrics_are_those_of_the_written_weights(tmp_path: Path, inputs: V
 
 def test_card_beside_the_weights_is_the_record(tmp_path: Path, inputs: VerificationInputs) -> None:
     run = verify(tmp_path, inputs, student())
-    card = StudyPaths(tmp_path).verified_run("4-partner-1")
+    card = StudyPaths(tmp_path).verified_run("f1")
     assert VerifiedRun.model_validate_json(card.read_bytes()) == run
     assert run.preprocessing.mean_C == training_data().mean_C
     assert run.versions["torch"] == torch.__version__
-    assert not StudyPaths(tmp_path).verified_checkpoint("4-partner-1").exists()
+    assert not StudyPaths(tmp_path).verified_checkpoint("f1").exists()
 
 
 def test_interrupted_run_goes_on_to_the_same_bits(
@@ -88,10 +88,10 @@ def test_interrupted_run_goes_on_to_the_same_bits(
     with pytest.raises(KeyboardInterrupt):
         verify(tmp_path / "cut", inputs, student(loss=KD, epochs=3))
     monkeypatch.undo()
-    assert StudyPaths(tmp_path / "cut").verified_checkpoint("4-partner-1").exists()
+    assert StudyPaths(tmp_path / "cut").verified_checkpoint("f1").exists()
     cut = verify(tmp_path / "cut", inputs, student(loss=KD, epochs=3))
     assert cut.on_test == whole.on_test
-    weights = [StudyPaths(tmp_path / name).verified_weights("4-partner-1").read_bytes() for name in ("whole", "cut")]
+    weights = [StudyPaths(tmp_path / name).verified_weights("f1").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
 
 
@@ -100,8 +100,24 @@ def test_divergence_is_told_and_leaves_no_weights(tmp_path: Path, inputs: Verifi
     assert run.on_test is None
     assert run.failure is not None
     assert run.failure.startswith("TrainingDivergedError")
-    assert not StudyPaths(tmp_path).verified_weights("4-partner-1").exists()
-    assert StudyPaths(tmp_path).verified_run("4-partner-1").exists()
+    assert not StudyPaths(tmp_path).verified_weights("f1").exists()
+    assert StudyPaths(tmp_path).verified_run("f1").exists()
+
+
+def test_student_that_its_loss_refuses_is_told_and_the_others_go_on(tmp_path: Path, inputs: VerificationInputs) -> None:
+    run = verify(tmp_path, inputs, student(loss=LossConfig(name="kd", options={"temperature": -1.0})))
+    assert run.on_test is None
+    assert run.failure is not None
+    assert run.failure.startswith("ValueError: ")
+    assert "temperature" in run.failure
+
+
+def test_too_little_memory_is_told(tmp_path: Path, inputs: VerificationInputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large(_: DistillationRun) -> None:
+        raise torch.OutOfMemoryError("6 GiB")
+
+    monkeypatch.setattr(DistillationRun, "run_epoch", too_large)
+    assert verify(tmp_path, inputs, student()).failure == "OutOfMemoryError: 6 GiB"
 
 
 def test_student_on_augmented_views_asks_the_live_teacher(tmp_path: Path, inputs: VerificationInputs) -> None:
