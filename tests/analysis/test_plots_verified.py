@@ -35,11 +35,14 @@ def test_bars_end_where_the_interval_does(tmp_path: Path) -> None:
 
 
 def test_interval_beyond_all_images_right_is_cut_short_of_it(tmp_path: Path) -> None:
+    """0.9895 with t(1) = 12.706: from 0.8688 to beyond 1, drawn to half an image short of 1; on either scale."""
     sides: Sides = {(0, S): (SMALL.student, [0.999, 0.98]), (0, P): (SMALL_KD, [0.998, 0.9])}
     drawn = verified_figure(results(tmp_path, verification(sides)))
-    for trace in drawn.data:
-        if trace.error_y.arrayminus is not None and "error" in drawn.layout.yaxis.title.text:
-            assert all(y - down > 0.0 for y, down in zip(trace.y, trace.error_y.arrayminus, strict=True))
+    bars = traces(drawn)["labels only, on the front"].error_y  # type: ignore[attr-defined]
+    is_error = "error" in drawn.layout.yaxis.title.text
+    up, down = (bars.arrayminus[0], bars.array[0]) if is_error else (bars.array[0], bars.arrayminus[0])
+    assert up == pytest.approx(1 - 0.5 / 10_000 - 0.9895)
+    assert down == pytest.approx(12.706 * 0.0095, rel=1e-3)
 
 
 def test_partner_stands_a_little_to_the_right_of_its_student(tmp_path: Path) -> None:
