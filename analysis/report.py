@@ -23,7 +23,7 @@ from analysis.report_words import asked, found, loading_code, taking_away
 from analysis.results import StudyResults, read_study, trials_table
 from analysis.verified import runs_table
 from analysis.wording import moment_text
-from trainables.records import StudyPaths
+from trainables.study_paths import StudyPaths
 from trainables.whole_files import replacing, write_text
 
 _logger = logging.getLogger(__name__)

@@ -26,7 +26,8 @@ from analysis.timeline import SearchClock, closed_spans
 from analysis.wording import count, duration, listed, points, times, times_cost, value_text
 from trainables.config import DatasetConfig
 from trainables.metrics import Direction, Metric, latency_batch_size
-from trainables.records import StudyPaths, TrialRecord, TrialState
+from trainables.records import TrialRecord, TrialState
+from trainables.study_paths import StudyPaths
 
 WITHIN_TEACHER = 0.005
 _STATE_WORDS = {

@@ -16,7 +16,8 @@ from analysis.timeline import Span, closed_spans
 from trainables.config import DatasetConfig
 from trainables.measurements import ProfilesRecord
 from trainables.metrics import METRICS, Metric, latency_batch_size, metric
-from trainables.records import StudyPaths, StudyRecord, TeacherRecord, TrialRecord
+from trainables.records import StudyRecord, TeacherRecord, TrialRecord
+from trainables.study_paths import StudyPaths
 from trainables.verified import VerificationRecord
 from trainables.whole_files import read_record
 

@@ -17,8 +17,8 @@ from study.search.shares import enqueued_baselines
 from study.stages import run_stages
 from study.store import StudyStore
 from trainables.data.image_arrays import TrainingData
-from trainables.records import StudyPaths
 from trainables.registry import make_importable
+from trainables.study_paths import StudyPaths
 
 
 def run(

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from study.config import ResourcesConfig
 from study.locks import hold, is_held
-from trainables.records import StudyPaths
+from trainables.study_paths import StudyPaths
 from trainables.whole_files import write_text
 
 # torch, Optuna and plotly are imported by name, each in its check: where one is broken, the rest is still told.

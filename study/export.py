@@ -16,8 +16,9 @@ from trainables.data.split import split
 from trainables.data.views import DeviceImages
 from trainables.export import ExportCard, export_student
 from trainables.metrics import Source, is_metric, metric
-from trainables.records import StudyPaths, TrialRecord
+from trainables.records import TrialRecord
 from trainables.registry import make_importable
+from trainables.study_paths import StudyPaths
 from trainables.verification import preprocessing_of
 from trainables.verified import Role, VerifiedRun
 

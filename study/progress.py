@@ -15,7 +15,8 @@ from rich.text import Text
 from analysis.pareto import front
 from study.status import format_parameters, format_value, status_view
 from trainables.metrics import Metric, metric
-from trainables.records import StatusRecord, StudyPaths, StudyRecord, TrialRecord, TrialState
+from trainables.records import StatusRecord, StudyRecord, TrialRecord, TrialState
+from trainables.study_paths import StudyPaths
 from trainables.whole_files import write_record
 
 SECONDS_BETWEEN_WRITES = 0.5

@@ -4,6 +4,7 @@ import signal
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ray import tune
 
@@ -17,14 +18,16 @@ from study.launch import Launch, stored_record
 from study.monitor import Monitor
 from study.profile_cache import ProfileCache, cache_folder
 from study.search.proposer import Proposal, Proposer
+from study.search.scheduler import StudyScheduler
 from study.search.searcher import StudySearcher
 from study.search.slots import Slots
 from study.verify import verify
 from trainables.config import ModelConfig, StudentConfig, TrialAssignment
 from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord
 from trainables.profile import describe_device, profile_architectures
-from trainables.records import StudyPaths, TeacherRecord
+from trainables.records import TeacherRecord
 from trainables.student import StudentTrial
+from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher, train_teacher
 from trainables.whole_files import write_record, write_text
 
@@ -173,6 +176,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=StudySearcher(proposer, assign, slots, resources.num_slots),
+            scheduler=StudyScheduler(proposer),
             num_samples=-1,
             max_concurrent_trials=resources.num_slots,
             reuse_actors=True,
@@ -207,7 +211,8 @@ def _assignment(proposal: Proposal, paths: StudyPaths, resources: TrialResources
         number=proposal.number,
         student=proposal.student,
         isolated=dict(proposal.isolated),
-        num_stored_epochs=proposal.num_stored_epochs,
+        report_at=proposal.report_at,
+        num_stored_reports=proposal.num_stored_reports,
         checkpoint=str(paths.checkpoint(proposal.number)),
         weights=str(paths.student_weights(proposal.number)),
         cpus=resources.cpus,
@@ -215,8 +220,9 @@ def _assignment(proposal: Proposal, paths: StudyPaths, resources: TrialResources
     )
 
 
-def _trial_name(trial: object) -> str:
-    return f"student_{trial.config['number']}"  # type: ignore[attr-defined]
+def _trial_name(trial: Any) -> str:
+    number, num_told = trial.config["number"], trial.config["num_stored_reports"]
+    return f"student_{number}" + (f"_from_report_{num_told + 1}" if num_told else "")
 
 
 def _measured(profiled: ArchitectureProfile) -> str:

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from study.locks import is_held
 from trainables.metrics import metric
-from trainables.records import StatusRecord, StudyPaths
+from trainables.records import StatusRecord
+from trainables.study_paths import StudyPaths
 from trainables.whole_files import read_record
 
 ENDED_STAGES = frozenset({"done", "failed", "interrupted"})

@@ -26,11 +26,11 @@ from trainables.records import (
     EXHAUSTED_ATTRIBUTE,
     OBJECTIVES_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
-    StudyPaths,
     StudyRecord,
     TrialRecord,
     TrialState,
 )
+from trainables.study_paths import StudyPaths
 from trainables.whole_files import read_record, write_record
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from analysis.results import read_study
 from study.config import VerifyConfig
 from study.verification_plan import plan
 from trainables.config import StudentConfig
-from trainables.records import StudyPaths
+from trainables.study_paths import StudyPaths
 from trainables.verified import Preprocessing, Role, SplitMetrics, VerificationRecord, VerifiedRun
 from trainables.whole_files import write_record
 

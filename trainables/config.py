@@ -105,7 +105,10 @@ class TrialAssignment(Frozen):
     isolated: dict[str, float | None] = Field(
         {}, description="metrics known from the profile, repeated in every result"
     )
-    num_stored_epochs: int = Field(0, ge=0, description="epochs whose metrics the study already holds")
+    report_at: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
+        (), description="epochs, fractions of one among them, at which it reports beside the end of each"
+    )
+    num_stored_reports: int = Field(0, ge=0, description="of them, those whose metrics the study already holds")
     checkpoint: str = Field(description="path of the living trial's state, resumed from where it exists")
     weights: str = Field(description="path for the weights after the full budget")
     cpus: float = Field(1.0, gt=0.0)

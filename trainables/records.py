@@ -1,9 +1,7 @@
-"""What a study leaves behind: file names, records, and a trial's mapping to Optuna. Reads and writes nothing itself."""
+"""What a study leaves behind: its records, and a trial's mapping to Optuna. Reads and writes nothing itself."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -12,132 +10,6 @@ from trainables.config import Frozen, ModelConfig, StudentConfig
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-
-@dataclass(frozen=True, slots=True)
-class StudyPaths:
-    """Every path of a study directory, relative to where it stands now."""
-
-    root: Path
-
-    @property
-    def study_json(self) -> Path:
-        """`StudyRecord`."""
-        return self.root / "study.json"
-
-    @property
-    def journal(self) -> Path:
-        """Optuna's journal file, the truth about trials."""
-        return self.root / "optuna.journal"
-
-    @property
-    def status_json(self) -> Path:
-        """`StatusRecord`, rewritten whole by the driver."""
-        return self.root / "status.json"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the one driver."""
-        return self.root / "driver.lock"
-
-    @property
-    def failure(self) -> Path:
-        """Traceback of a launch that failed; gone when a later one succeeds."""
-        return self.root / "failure.txt"
-
-    @property
-    def teacher(self) -> Path:
-        """Folder of the teacher's weights, stored outputs and `TeacherRecord`."""
-        return self.root / "teacher"
-
-    @property
-    def teacher_json(self) -> Path:
-        """`TeacherRecord`, written last: where it stands, the folder is complete."""
-        return self.teacher / "teacher.json"
-
-    @property
-    def teacher_weights(self) -> Path:
-        """The teacher's weights."""
-        return self.teacher / "teacher.safetensors"
-
-    @property
-    def teacher_checkpoint(self) -> Path:
-        """State of an unfinished teacher."""
-        return self.teacher / "checkpoint.pt"
-
-    def teacher_logits(self, split: str) -> Path:
-        """The teacher's logits on the un-augmented images of "train" or "validation", float32 (images, classes)."""
-        return self.teacher / f"{split}_logits.npy"
-
-    @property
-    def profiles_json(self) -> Path:
-        """`ProfilesRecord`."""
-        return self.root / "profiles.json"
-
-    @property
-    def launches(self) -> Path:
-        """Tune's own folders, one a launch, by number from 1."""
-        return self.root / "launches"
-
-    def checkpoint(self, trial_number: int) -> Path:
-        """Whole training state of a living trial, replaced each epoch."""
-        return self.root / "checkpoints" / f"{trial_number}.pt"
-
-    def student_weights(self, trial_number: int) -> Path:
-        """Weights of a trial that ran its full budget."""
-        return self.root / "students" / f"{trial_number}.safetensors"
-
-    @property
-    def verify(self) -> Path:
-        """Folder of the students that were trained again: `VerifiedRun` and weights of each."""
-        return self.root / "verify"
-
-    @property
-    def verification_json(self) -> Path:
-        """`VerificationRecord`, written last: where it stands, all of its runs do."""
-        return self.verify / "verification.json"
-
-    def verified_run(self, fingerprint: str) -> Path:
-        """`VerifiedRun` of that fingerprint: the card of the weights beside it."""
-        return self.verify / f"{fingerprint}.json"
-
-    def verified_weights(self, fingerprint: str) -> Path:
-        """Weights of the `VerifiedRun` of that fingerprint."""
-        return self.verify / f"{fingerprint}.safetensors"
-
-    def verified_checkpoint(self, fingerprint: str) -> Path:
-        """State of an unfinished run of that fingerprint."""
-        return self.verify / f"{fingerprint}.pt"
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """Every folder that files are written into whole."""
-        return (self.root, self.teacher, self.root / "checkpoints", self.root / "students", self.verify)
-
-    @property
-    def report_html(self) -> Path:
-        """The report, one file that opens without network."""
-        return self.root / "report.html"
-
-    @property
-    def front_csv(self) -> Path:
-        """The non-dominated students."""
-        return self.root / "front.csv"
-
-    @property
-    def trials_csv(self) -> Path:
-        """All trials, one row each."""
-        return self.root / "trials.csv"
-
-    @property
-    def verified_csv(self) -> Path:
-        """All runs of the verification, one row each."""
-        return self.root / "verified.csv"
-
-    @property
-    def figures(self) -> Path:
-        """The report's figures as PNG."""
-        return self.root / "figures"
 
 
 class StudyRecord(Frozen):
@@ -184,16 +56,43 @@ DUPLICATE_ATTRIBUTE = "duplicate_of"  # number of the trial that was trained ins
 REASON_ATTRIBUTE = "reason"  # why it was stopped or failed
 FACTS_ATTRIBUTE = "facts"  # device, host and versions, name -> text
 SLOT_ATTRIBUTE = "slot"  # which of the concurrent slots it ran on, from 0
-SPANS_ATTRIBUTE = "spans"  # [[start, end or None], ...] in seconds since the epoch, one for each launch it ran in
-EPOCH_PREFIX = "epoch:"  # + number: that epoch's metrics
+SPANS_ATTRIBUTE = "spans"  # [[start, end or None], ...] in seconds since the epoch, one for each time it ran
+PAUSED_ATTRIBUTE = "paused_at_epoch"  # of a RUNNING trial that holds no slot; None once it goes on
+EPOCH_PREFIX = "epoch:"  # + number, which may be a fraction: the metrics then
+DECISION_PREFIX = "decision:"  # + epoch: `RungDecision`
 # User attributes of an Optuna study.
 EXHAUSTED_ATTRIBUTE = "exhausted"  # the sampler found nothing but duplicates for long
 OBJECTIVES_ATTRIBUTE = "objectives"  # metric names, in the order of the directions
 
 
-def epoch_attribute(epoch: int) -> str:
-    """Name of the user attribute that holds the metrics after `epoch` epochs (from 1)."""
-    return f"{EPOCH_PREFIX}{epoch}"
+def epoch_attribute(epoch: float) -> str:
+    """Name of the user attribute that holds the metrics after so many epochs, whole or not."""
+    return f"{EPOCH_PREFIX}{epoch:g}"
+
+
+def decision_attribute(epoch: float) -> str:
+    """Name of the user attribute that holds what was decided at the rung after so many epochs."""
+    return f"{DECISION_PREFIX}{epoch:g}"
+
+
+class RungAction(StrEnum):
+    """What becomes of a trial at a rung."""
+
+    GO_ON = "go_on"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+class RungDecision(Frozen):
+    """What early stopping decided about a trial after `epoch` epochs, and why."""
+
+    epoch: float = Field(gt=0.0)
+    action: RungAction
+    reason: str
+    gain_fraction: float = Field(ge=0.0, description="what it was expected to add, of the rung's hypervolume")
+    num_judged: int = Field(ge=1, description="trials that had come to the rung, this one among them")
+    num_ended: int = Field(ge=0, description="of them, those that had come to their end")
+    promoted: bool = Field(default=False, description="it was paused here, and went on once others had come")
 
 
 class TrialRecord(Frozen):
@@ -211,22 +110,43 @@ class TrialRecord(Frozen):
     slot: int | None
     spans: tuple[tuple[float, float | None], ...]
     facts: dict[str, str]
+    paused_at_epoch: float | None = None
+    decisions: tuple[RungDecision, ...] = Field((), description="by epoch")
 
     @property
     def may_stand_on_a_front(self) -> bool:
         """Whether it ran its full budget itself."""
         return self.state is TrialState.COMPLETE and self.duplicate_of is None
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is unfinished and holds no slot."""
+        return self.state is TrialState.RUNNING and self.paused_at_epoch is not None
+
+    @property
+    def pending_decision(self) -> RungDecision | None:
+        """What was decided at its last epoch and not done, where its driver died in between."""
+        last = self.decisions[-1] if self.decisions else None
+        if last is None or self.state is not TrialState.RUNNING or last.epoch != self.metrics.get("epoch"):
+            return None
+        should_pause = last.action is RungAction.PAUSE and not last.promoted
+        return last if last.action is RungAction.STOP or should_pause is not self.is_paused else None
+
     @classmethod
     def from_optuna(cls, trial: "FrozenTrial") -> "TrialRecord":
         """Read a trial of an Optuna study of ours."""
         attributes = trial.user_attrs
         epochs = {
-            int(name.removeprefix(EPOCH_PREFIX)): values
+            float(name.removeprefix(EPOCH_PREFIX)): values
             for name, values in attributes.items()
             if name.startswith(EPOCH_PREFIX)
         }
         ordered = [epochs[epoch] for epoch in sorted(epochs)]
+        decisions = [
+            RungDecision.model_validate(values)
+            for name, values in attributes.items()
+            if name.startswith(DECISION_PREFIX)
+        ]
         student = attributes.get(STUDENT_ATTRIBUTE)
         return cls(
             number=trial.number,
@@ -240,6 +160,8 @@ class TrialRecord(Frozen):
             reason=attributes.get(REASON_ATTRIBUTE),
             slot=attributes.get(SLOT_ATTRIBUTE),
             spans=tuple((start, end) for start, end in attributes.get(SPANS_ATTRIBUTE, ())),
+            paused_at_epoch=attributes.get(PAUSED_ATTRIBUTE),
+            decisions=tuple(sorted(decisions, key=lambda each: each.epoch)),
             facts=attributes.get(FACTS_ATTRIBUTE, {}),
         )
 

@@ -1,6 +1,7 @@
-"""One trial as Ray Tune sees it: a student that trains an epoch a step, in a process that is used again and again."""
+"""One trial as Ray Tune sees it: a student that trains a step at a time, in a process used again and again."""
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -54,7 +55,7 @@ class StudentTrial(tune.Trainable):
         return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
 
     def step(self) -> Report:
-        """Train an epoch and measure it; after the last one, leave the weights."""
+        """Train until the next report is due, and measure; after the last epoch, leave the weights."""
         if self._untold:
             return self._untold.pop(0)
         try:
@@ -102,11 +103,16 @@ class StudentTrial(tune.Trainable):
             run.load_state_dict(cast("dict[str, object]", state["run"]))
             self._reports = cast("list[Report]", state["reports"])
             # The driver may have died before it stored the newest epochs: they are told again, not trained again.
-            num_told = self._assignment.num_stored_epochs
+            num_told = self._assignment.num_stored_reports
             if run.is_finished:  # the last report is told in any case: it ends the trial
                 num_told = min(num_told, len(self._reports) - 1)
             self._untold = self._reports[num_told:]
         return run
+
+    def _next_report(self) -> float:
+        """The first moment to report, in epochs, that comes after the last report."""
+        reached = self._reports[-1]["epoch"] if self._reports else 0.0
+        return min([math.floor(reached) + 1.0, *(each for each in self._assignment.report_at if each > reached)])
 
     def _teacher_source(self) -> TeacherSource:
         if self._assignment.student.training.augmentation.is_identity:
@@ -116,7 +122,7 @@ class StudentTrial(tune.Trainable):
     def _epoch(self, run: DistillationRun) -> Report:
         started = time.perf_counter()
         with Sampler(self._telemetry, num_threads=torch.get_num_threads()) as sampler:
-            trained = run.run_epoch()
+            trained = run.run_until(self._next_report())
             trained_at = time.perf_counter()
             evaluated = run.evaluate(Split.VALIDATION)
         return self._report(

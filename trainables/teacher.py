@@ -10,8 +10,9 @@ from trainables.config import TeacherConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.hardware.device import select_device
 from trainables.models import num_parameters
-from trainables.records import StudyPaths, TeacherRecord
+from trainables.records import TeacherRecord
 from trainables.resumption import ResumableTraining
+from trainables.study_paths import StudyPaths
 from trainables.teacher_outputs import Split, TeacherArrays
 from trainables.training import DeviceData, EvaluationMetrics, teacher_run
 from trainables.whole_files import replacing

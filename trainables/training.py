@@ -2,8 +2,7 @@
 
 # Shapes: N batch, C classes, H height, W width.
 
-import contextlib
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -19,6 +18,7 @@ from trainables.hardware.device import precision_for
 from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need, Outputs
 from trainables.optimization import build_optimizer, build_schedule
 from trainables.randomness import derive_seed
+from trainables.streams import seeded, set_stream_state, stream_state
 from trainables.teacher_outputs import Batch, Split, TeacherSource
 
 # On a CPU 500 images at width 32 make activations above malloc's largest reuse threshold (32 MiB): each batch then maps
@@ -32,9 +32,9 @@ class TrainingDivergedError(ArithmeticError):
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """What one epoch of training did. `epoch` counts from 1."""
+    """What an epoch of training did, or a part of one. After it `epoch` epochs have been trained."""
 
-    epoch: int
+    epoch: float
     train_loss: float
     num_images: int
 
@@ -80,6 +80,8 @@ class DistillationRun:
     ) -> None:
         self.model = model.to(data.device).to(memory_format=torch.channels_last)
         self.epoch = 0
+        self._step = 0  # of the present epoch
+        self._stream: Tensor | None = None  # torch's random state, where an epoch is left in the middle
         self._loss = loss.to(data.device)
         self._training = training
         self._data = data
@@ -88,8 +90,8 @@ class DistillationRun:
         self._autocast = precision_for(data.device, training.precision) == "bfloat16"
         self._images = data.images[Split.TRAIN]
         self._optimizer = build_optimizer([*model.parameters(), *loss.parameters()], training.optimizer)
-        steps_per_epoch = -(-len(self._images) // training.batch_size)
-        self._schedule = build_schedule(self._optimizer, training, training.epochs * steps_per_epoch)
+        self._steps_per_epoch = -(-len(self._images) // training.batch_size)
+        self._schedule = build_schedule(self._optimizer, training, training.epochs * self._steps_per_epoch)
 
     @property
     def is_finished(self) -> bool:
@@ -97,14 +99,25 @@ class DistillationRun:
         return self.epoch >= self._training.epochs
 
     def run_epoch(self) -> EpochMetrics:
-        """Train on every image once.
+        """Train on every image once, or on those that the present epoch has left; see `run_until`."""
+        return self.run_until(self.epoch + 1)
+
+    def run_until(self, epochs: float) -> EpochMetrics:
+        """Train within the present epoch until `epochs` have been trained in all; in its middle, by whole batches.
+
+        What comes of it does not depend on where an epoch was left and gone on with.
 
         Raises:
-            TrainingDivergedError: the epoch's mean loss is not finite.
+            TrainingDivergedError: the mean loss is not finite.
             RuntimeError: it has had all its epochs.
+            ValueError: so many have been trained, or more than the present epoch would have to be.
         """
         if self.is_finished:
             raise RuntimeError(f"all {self._training.epochs} epochs have been trained")
+        steps = slice(self._step, math.ceil((epochs - self.epoch) * self._steps_per_epoch - 1e-6))
+        if not steps.start < steps.stop <= self._steps_per_epoch:
+            trained = self.epoch + self._step / self._steps_per_epoch
+            raise ValueError(f"{epochs} epochs: must be above {trained:g}, at most {self.epoch + 1}, by a whole batch")
         self.model.train()
         seed, num_images = self._training.seed, len(self._images)
         order_N = epoch_order(seed, self.epoch, num_images)
@@ -112,15 +125,20 @@ class DistillationRun:
         if not self._training.augmentation.is_identity:
             shifts_N2 = epoch_shifts(seed, self.epoch, num_images, self._training.augmentation.shift_pixels)
             shifts_N2 = shifts_N2.to(self._data.device)
-        total_loss = torch.zeros((), device=self._data.device)
-        with _seeded(derive_seed(seed, "dropout", self.epoch), self._data.device):
-            for indices_N in torch.split(order_N.to(self._data.device), self._training.batch_size):
+        total_loss, num_seen = torch.zeros((), device=self._data.device), 0
+        with seeded(derive_seed(seed, "dropout", self.epoch), self._data.device):
+            if self._stream is not None:
+                set_stream_state(self._stream, self._data.device)
+            for indices_N in torch.split(order_N.to(self._data.device), self._training.batch_size)[steps]:
                 total_loss += self.train_step(indices_N, shifts_N2) * len(indices_N)
-        train_loss = total_loss.item() / num_images
+                num_seen += len(indices_N)
+            is_whole = steps.stop == self._steps_per_epoch
+            self._stream = None if is_whole else stream_state(self._data.device)
+        train_loss = total_loss.item() / num_seen
         if not torch.isfinite(total_loss):
             raise TrainingDivergedError(f"the training loss of epoch {self.epoch + 1} is {train_loss}")
-        self.epoch += 1
-        return EpochMetrics(epoch=self.epoch, train_loss=train_loss, num_images=num_images)
+        self.epoch, self._step = (self.epoch + 1, 0) if is_whole else (self.epoch, steps.stop)
+        return EpochMetrics(epoch=float(epochs), train_loss=train_loss, num_images=num_seen)
 
     def train_step(self, indices_N: Tensor, shifts_N2: Tensor | None = None) -> Tensor:
         """One optimiser step on the training images `indices_N`; returns the batch's loss, detached.
@@ -197,6 +215,8 @@ class DistillationRun:
         """All that the rest of the run depends on: tensors, numbers and text only."""
         return {
             "epoch": self.epoch,
+            "step": self._step,
+            "stream": self._stream,
             "model": self.model.state_dict(),
             "loss": self._loss.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -205,10 +225,11 @@ class DistillationRun:
 
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Go on where `state_dict` was taken; the bits that follow are those of an uninterrupted run."""
-        epoch = state["epoch"]
-        if not isinstance(epoch, int):
-            raise TypeError(f"epoch in the state is {epoch!r}: it must be a whole number")
-        self.epoch = epoch
+        for name in ("epoch", "step"):
+            if not isinstance(state[name], int):
+                raise TypeError(f"{name} in the state is {state[name]!r}: it must be a whole number")
+        self.epoch, self._step = state["epoch"], state["step"]  # type: ignore[assignment] # just seen
+        self._stream = state["stream"]  # type: ignore[assignment]
         self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
         self._loss.load_state_dict(state["loss"])  # type: ignore[arg-type]
         self._optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
@@ -240,13 +261,13 @@ def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
 
 def initial_model(model: ModelConfig, data: DeviceData, seed: int) -> nn.Module:
     """The network with its initial weights: a function of its configuration and the seed, drawn on the CPU."""
-    with _seeded(derive_seed(seed, "weights"), torch.device("cpu")):
+    with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
         return models.build(model, input_shape=data.input_shape, num_classes=data.num_classes)
 
 
 def _initial_loss(loss: LossConfig, context: LossContext, seed: int) -> DistillationLoss:
     """The loss; parameters of its own, where it has some, come from a stream of their own."""
-    with _seeded(derive_seed(seed, "loss"), torch.device("cpu")):
+    with seeded(derive_seed(seed, "loss"), torch.device("cpu")):
         return losses.build(loss, context)
 
 
@@ -272,11 +293,3 @@ def check_needs(student: StudentConfig, needs: frozenset[Need], teacher: Teacher
                 f'method "{student.loss.name}" with training.augmentation.shift_pixels = {shift} needs a live teacher: '
                 "stored outputs serve un-augmented images only (shift_pixels = 0)"
             )
-
-
-@contextlib.contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's own random stream at `seed`, and afterwards as it was before."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

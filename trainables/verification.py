@@ -19,8 +19,8 @@ from trainables.data.image_arrays import LabelledImages, TrainingData
 from trainables.data.views import DeviceImages
 from trainables.hardware.device import device_name, select_device, take_share
 from trainables.models import num_parameters
-from trainables.records import StudyPaths
 from trainables.resumption import ResumableTraining
+from trainables.study_paths import StudyPaths
 from trainables.teacher_outputs import Split, TeacherArrays, TeacherSource
 from trainables.training import DeviceData, DistillationRun, TrainingDivergedError, student_run, teacher_run
 from trainables.verified import PlannedRun, Preprocessing, SplitMetrics, VerifiedRun

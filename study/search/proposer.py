@@ -1,41 +1,34 @@
 """What to try next: unfinished trials first, then enqueued ones, then asked ones; and what became of each. No Ray."""
 
 import math
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import optuna
-from optuna.trial import FixedTrial, Trial
+from optuna.trial import Trial
 
 from search_spaces.space import SearchSpace
 from study.config import SearchConfig
-from study.search.samplers import SamplingContext, proposals
-from study.search.shares import method_shares
+from study.search.asking import Asking, IsolatedMetrics
+from study.search.ledger import Ledger
+from study.search.stopping import EarlyStopping
 from study.store import StudyStore
 from trainables.config import StudentConfig
-from trainables.metrics import Metric, Source, metric
-from trainables.randomness import derive_seed
+from trainables.metrics import Metric, metric
 from trainables.records import (
     DUPLICATE_ATTRIBUTE,
     EXHAUSTED_ATTRIBUTE,
-    FACTS_ATTRIBUTE,
-    METRICS_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
-    REASON_ATTRIBUTE,
-    SLOT_ATTRIBUTE,
-    SPANS_ATTRIBUTE,
     STUDENT_ATTRIBUTE,
+    RungAction,
+    RungDecision,
     TrialRecord,
     TrialState,
-    epoch_attribute,
 )
 
 MAX_DUPLICATES_IN_A_ROW = 200
-
-IsolatedMetrics = Callable[[StudentConfig], Mapping[str, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,8 @@ class Proposal:
     number: int
     student: StudentConfig
     isolated: Mapping[str, float | None]
-    num_stored_epochs: int
+    num_stored_reports: int
+    report_at: tuple[float, ...]
 
 
 @final
@@ -67,17 +61,13 @@ class Proposer:
         self._config: SearchConfig = store.config.search
         self._num_trials = num_trials if num_trials is not None else self._config.num_trials
         self._objectives: tuple[Metric, ...] = tuple(metric(name) for name in store.config.objectives)
-        self._proposals = proposals(
-            SamplingContext(self._config, store.config.seed, space.suggest, self._known_objectives())
-        )
-        self._study_id = store.storage.get_study_id_from_name(store.record.name)
-        self._records = {record.number: record for record in store.trials()}
-        self._unfinished = deque(n for n, record in self._records.items() if record.state is TrialState.RUNNING)
-
-    @property
-    def _has_shares(self) -> bool:
-        """Whether each method has its share; a grid gives each as many trials as it has students, unless told."""
-        return self._config.sampler != "grid" or self._config.trials_per_method is not None
+        self._asking = Asking(store.config, space, isolated)
+        self._ledger = Ledger(store, self._objectives)
+        self._stopping: EarlyStopping | None = None
+        self._stopping = self._early_stopping()
+        unfinished = [each for each in self.records() if each.state is TrialState.RUNNING and not each.is_paused]
+        self._interrupted = deque(each.number for each in unfinished if each.spans)
+        self._unfinished = deque(each.number for each in unfinished if not each.spans)
 
     @property
     def _max_duplicates(self) -> int:
@@ -97,13 +87,26 @@ class Proposer:
 
     def records(self) -> Sequence[TrialRecord]:
         """All trials as last told."""
-        return list(self._records.values())
+        return self._ledger.all()
+
+    def going_on(self) -> Proposal | None:
+        """A trial that has begun and should go on now: cut off with an earlier launch, or paused until now."""
+        number = self._interrupted.popleft() if self._interrupted else None
+        if number is None and self._stopping is not None:
+            number = self._stopping.promoted(self.records())
+        if number is None:
+            return None
+        self._ledger.unpause(number)
+        record = self._ledger[number]
+        if record.student is None:
+            raise RuntimeError(f"trial {number} has begun without a student")
+        return self._proposal(number, record.student)
 
     def next(self) -> Proposal | None:
-        """The next trial to train; None when the study has as many as it should, or the space holds no more."""
+        """The next trial to begin; None when the study has as many as it should, or the space holds no more."""
         while self._unfinished:
             number = self._unfinished.popleft()
-            student = self._records[number].student or self._configure_again(number)
+            student = self._ledger[number].student or self._configure_again(number)
             if not self._settle_duplicate(number):
                 return self._proposal(number, student)
         for _ in range(self._max_duplicates):
@@ -117,15 +120,31 @@ class Proposer:
 
     def started(self, number: int, slot: int) -> None:
         """A process begins to train the trial, for the first time or again, as the `slot`-th at once."""
-        spans = [*self._records[number].spans, (time.time(), None)]
-        self._write(number, {SLOT_ATTRIBUTE: slot, SPANS_ATTRIBUTE: spans})
+        self._ledger.started(number, slot)
 
     def record_epoch(self, number: int, metrics: Mapping[str, float | None]) -> None:
         """Store the metrics after one epoch; an epoch that comes again (after a restart) replaces itself."""
-        epoch = metrics["epoch"]
-        if epoch is None:
-            raise ValueError(f"trial {number}: a result without its epoch")
-        self._write(number, {epoch_attribute(int(epoch)): _finite(metrics)})
+        self._ledger.record_epoch(number, metrics)
+
+    def judge(self, number: int, metrics: Mapping[str, float | None]) -> RungDecision | None:
+        """What becomes of a trial after this epoch; None where nothing judges it. It is stored before it is told."""
+        return None if self._stopping is None else self._stopping.judge(self._ledger[number], metrics)
+
+    def decision(self, number: int, epoch: float) -> RungDecision | None:
+        """What was decided of the trial after so many epochs."""
+        return next((each for each in self._ledger[number].decisions if each.epoch == epoch), None)
+
+    def pause(self, number: int, epoch: float, facts: Mapping[str, str]) -> None:
+        """The trial holds no slot for now; its checkpoint waits until it goes on or is stopped."""
+        self._ledger.pause(number, epoch, facts)
+
+    def stop_paused(self) -> None:
+        """The search ends: what is still paused is stopped."""
+        for record in self.records():
+            if record.is_paused:
+                decision = record.decisions[-1]
+                reason = f"paused after epoch {decision.epoch:g} ({decision.reason}) until the search ended"
+                self._stop(record, reason)
 
     def complete(self, number: int, metrics: Mapping[str, float | None], facts: Mapping[str, str]) -> None:
         """The trial ran its full budget; without a finite value for each objective it failed all the same."""
@@ -152,9 +171,9 @@ class Proposer:
         return sum(record.duplicate_of is None and record.state is not TrialState.WAITING for record in self.records())
 
     def _ask(self) -> tuple[int, StudentConfig]:
-        waiting = [n for n, record in self._records.items() if record.state is TrialState.WAITING]
-        number = min(waiting, default=len(self._records))
-        self._store.study.sampler = self._sampler(number, is_enqueued=bool(waiting))
+        waiting = [each.number for each in self.records() if each.state is TrialState.WAITING]
+        number = min(waiting, default=len(self.records()))
+        self._store.study.sampler = self._asking.sampler(number, self._num_asked(), is_enqueued=bool(waiting))
         trial = self._store.study.ask()
         if trial.number != number:
             raise RuntimeError(
@@ -162,54 +181,27 @@ class Proposer:
             )
         return number, self._suggest(trial)
 
+    def _num_asked(self) -> Counter[str]:
+        """How many trials each method has had."""
+        counted = (each for each in self.records() if each.duplicate_of is None and each.student is not None)
+        return Counter(str(each.parameters.get("method")) for each in counted)
+
     def _configure_again(self, number: int) -> StudentConfig:
         """A driver died after it asked for the trial and before it stored the student: the same is asked again."""
-        is_enqueued = self._records[number].origin is not None
-        self._store.study.sampler = self._sampler(number, is_enqueued=is_enqueued)
-        return self._suggest(Trial(self._store.study, self._trial_id(number)))
-
-    def _sampler(self, number: int, *, is_enqueued: bool) -> optuna.samplers.BaseSampler:
-        is_free = is_enqueued or not self._space.methods or not self._has_shares
-        fixed = {} if is_free else {"method": self._due_method()}
-        return self._proposals(derive_seed(self._store.config.seed, "ask", number), fixed)
-
-    def _known_objectives(self) -> dict[int, Callable[[Mapping[str, Any]], float]]:
-        """By index, each objective that the profile tells before a student is trained."""
-
-        def teller(name: str) -> Callable[[Mapping[str, Any]], float]:
-            def tell(parameters: Mapping[str, Any]) -> float:
-                value = self._isolated(self._space.suggest(FixedTrial(dict(parameters)))).get(name)  # type: ignore[arg-type] # asked alike
-                return math.nan if value is None else value
-
-            return tell
-
-        isolated = [index for index, each in enumerate(self._objectives) if each.source is Source.ISOLATED]
-        return {index: teller(self._objectives[index].name) for index in isolated}
-
-    def _due_method(self) -> str:
-        """The method that is furthest behind its share."""
-        asked = Counter(
-            str(record.parameters.get("method"))
-            for record in self.records()
-            if record.duplicate_of is None and record.student is not None
-        )
-        shares = method_shares(self._config, self._space)
-
-        def progress(method: str) -> float:
-            return asked[method] / shares[method] if shares[method] else math.inf
-
-        return min(self._space.methods, key=progress)
+        is_enqueued = self._ledger[number].origin is not None
+        self._store.study.sampler = self._asking.sampler(number, self._num_asked(), is_enqueued=is_enqueued)
+        return self._suggest(Trial(self._store.study, self._ledger.trial_id(number)))
 
     def _suggest(self, trial: Trial) -> StudentConfig:
         student = self._space.suggest(trial)
         training = student.training.model_copy(update={"seed": self._store.config.seed})
         student = student.model_copy(update={"training": training})
         number = trial.number
-        self._refresh(number)
+        self._ledger.refresh(number)
         original = self._original_of(number, student)
-        self._write(
+        self._ledger.write(
             number,
-            {ORIGIN_ATTRIBUTE: self._records[number].origin or "search"}
+            {ORIGIN_ATTRIBUTE: self._ledger[number].origin or "search"}
             | ({} if original is None else {DUPLICATE_ATTRIBUTE: original})
             | {STUDENT_ATTRIBUTE: student.model_dump(mode="json")},  # last: with it the trial is configured
         )
@@ -223,10 +215,10 @@ class Proposer:
 
     def _settle_duplicate(self, number: int) -> bool:
         """Whether the trial repeats another; if that one has ended, tell this one the same."""
-        record = self._records[number]
+        record = self._ledger[number]
         if record.duplicate_of is None:
             return False
-        original = self._records[record.duplicate_of]
+        original = self._ledger[record.duplicate_of]
         if original.state is TrialState.COMPLETE:
             self.complete(number, original.metrics, original.facts)
         elif original.state is TrialState.PRUNED:
@@ -236,7 +228,31 @@ class Proposer:
         return True
 
     def _proposal(self, number: int, student: StudentConfig) -> Proposal:
-        return Proposal(number, student, dict(self._isolated(student)), len(self._records[number].epochs))
+        report_at = () if self._stopping is None else self._stopping.epochs(student)
+        num_stored = len(self._ledger[number].epochs)
+        return Proposal(number, student, dict(self._isolated(student)), num_stored, report_at)
+
+    def _early_stopping(self) -> EarlyStopping | None:
+        """As the storage has it; what was decided and not yet done when the driver died is done now."""
+        if self._config.early_stopping == "none":
+            return None
+        stopping = EarlyStopping(self._config, self._objectives, self._isolated, self._ledger.write)
+        stopping.rebuild(self.records())
+        for record in self.records():
+            decision = record.pending_decision
+            if decision is None:
+                continue
+            if decision.promoted:
+                self._ledger.unpause(record.number)
+            elif decision.action is RungAction.PAUSE:
+                self.pause(record.number, decision.epoch, record.facts)
+            elif decision.action is RungAction.STOP:
+                self._stop(record, decision.reason)
+        return stopping
+
+    def _stop(self, record: TrialRecord, reason: str) -> None:
+        isolated = {} if record.student is None else self._isolated(record.student)
+        self.prune(record.number, {**isolated, **record.epochs[-1]}, record.facts, reason)
 
     def _end(
         self,
@@ -246,37 +262,9 @@ class Proposer:
         facts: Mapping[str, str],
         reason: str | None = None,
     ) -> None:
-        spans = list(self._records[number].spans)  # an earlier one without its end was cut off: its end is unknown
-        if spans:
-            spans[-1] = (spans[-1][0], time.time())
-        attributes: dict[str, object] = {METRICS_ATTRIBUTE: _finite(metrics), FACTS_ATTRIBUTE: dict(facts)}
-        if spans:
-            attributes[SPANS_ATTRIBUTE] = spans
-        if reason is not None:
-            attributes[REASON_ATTRIBUTE] = reason
-        self._write(number, attributes)
-        complete = state is optuna.trial.TrialState.COMPLETE
-        values = [metrics[each.name] for each in self._objectives] if complete else None
-        self._store.study.tell(number, values, state)  # type: ignore[arg-type]
-        self._refresh(number)
-        self._store.paths.checkpoint(number).unlink(missing_ok=True)
+        self._ledger.end(number, state, metrics, facts, reason)
+        if self._stopping is not None:
+            self._stopping.ended(self._ledger[number])
         for record in self.records():
             if record.duplicate_of == number and record.state is TrialState.RUNNING:
                 self._settle_duplicate(record.number)
-
-    def _write(self, number: int, attributes: Mapping[str, object]) -> None:
-        trial_id = self._trial_id(number)
-        for name, value in attributes.items():
-            self._store.storage.set_trial_user_attr(trial_id, name, value)
-        self._refresh(number)
-
-    def _refresh(self, number: int) -> None:
-        self._records[number] = TrialRecord.from_optuna(self._store.storage.get_trial(self._trial_id(number)))
-
-    def _trial_id(self, number: int) -> int:
-        return self._store.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-
-
-def _finite(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
-    """What is not a finite number is unknown: JSON has no word for it, and no table should."""
-    return {name: value if value is None or math.isfinite(value) else None for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""The proposer as Ray Tune's searcher: asks one trial ahead, off Tune's thread, and tells what became of each."""
+"""The proposer as Ray Tune's searcher: asks one trial ahead, off Tune's thread, and tells what becomes of each."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +10,7 @@ from study.search.proposer import Proposal, Proposer
 from study.search.slots import Slots
 from trainables.config import TrialAssignment
 from trainables.metrics import Source, is_metric, metric
+from trainables.records import RungAction
 
 
 @final
@@ -37,27 +38,36 @@ class StudySearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override] # FINISHED is a str
-        """The next trial's assignment; None for "not now"; `FINISHED` when there will be no more."""
+        """The next trial's assignment; None for "not now"; `FINISHED` when there will be no more.
+
+        What has begun comes before what has not.
+        """
         if len(self._numbers) >= self._num_slots:
             return None
+        begun = self._proposer.going_on()
+        if begun is not None:
+            return self._given(trial_id, begun)
         asked = self._asked or self._ask()
         if self._numbers and not asked.done():
             return None
         proposal = asked.result()
-        if proposal is None:
-            return str(Searcher.FINISHED)
-        self._numbers[trial_id] = proposal.number
-        self._ask()
-        return self._assign(proposal).model_dump(mode="json")
+        if proposal is not None:
+            given = self._given(trial_id, proposal)
+            self._ask()
+            return given
+        if self._numbers:  # what comes of them may let a paused one go on
+            return None
+        self._proposer.stop_paused()
+        return str(Searcher.FINISHED)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """An epoch of a trial that goes on."""
-        self._proposer.record_epoch(self._numbers[trial_id], self._of_training(result))
+        """An epoch of a trial that goes on, or a part of one."""
+        self._await_ask()
+        self._proposer.record_epoch(self._numbers[trial_id], self._epoch(result))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A trial's end; its last result comes here only."""
-        if self._asked is not None:
-            self._asked.exception()  # what was asked ahead was asked before this was known, whichever was the faster
+        self._await_ask()
         number = self._numbers.pop(trial_id, None)
         if number is None:
             return
@@ -67,6 +77,15 @@ class StudySearcher(Searcher):
             self._proposer.fail(number, str(result["failure"]))
         else:
             self._end(number, result)
+
+    def _given(self, trial_id: str, proposal: Proposal) -> dict[str, Any]:
+        self._numbers[trial_id] = proposal.number
+        return self._assign(proposal).model_dump(mode="json")
+
+    def _await_ask(self) -> None:
+        """With one worker, what is asked ahead is asked before a result is known, whichever is the faster."""
+        if self._asked is not None and self._num_slots == 1:
+            self._asked.exception()
 
     def _ask(self) -> "Future[Proposal | None]":
         self._asked = self._executor.submit(self._proposer.next)
@@ -79,22 +98,29 @@ class StudySearcher(Searcher):
         """Nothing to restore; see `save`."""
 
     def _end(self, number: int, result: dict[str, Any]) -> None:
-        metrics_of_epoch = self._of_training(result)
+        metrics_of_epoch = self._epoch(result)
         self._proposer.record_epoch(number, metrics_of_epoch)
         metrics = {name: value for name, value in result.items() if is_metric(name)}
         metrics |= metrics_of_epoch
         facts: dict[str, str] = {name: str(result[name]) for name in ("hostname", "pid", "device") if name in result}
         if result["finished"]:
             self._proposer.complete(number, metrics, facts)
+            return
+        decision = self._proposer.decision(number, result["epoch"])
+        if decision is not None and decision.action is RungAction.PAUSE:
+            self._proposer.pause(number, decision.epoch, facts)
         else:
-            self._proposer.prune(number, metrics, facts, reason=f"stopped after epoch {result['epoch']}")
+            reason = f"stopped after epoch {result['epoch']:g}" if decision is None else decision.reason
+            self._proposer.prune(number, metrics, facts, reason)
 
-    def _of_training(self, result: dict[str, Any]) -> dict[str, float | None]:
-        """What an epoch changed: isolated metrics are the same in each and stand with the trial."""
-        changed = {
-            name: value
-            for name, value in result.items()
-            if is_metric(name) and metric(name).source is not Source.ISOLATED
-        }
+    def _epoch(self, result: dict[str, Any]) -> dict[str, float | None]:
         co_tenants = self._slots.num_co_tenants(result["number"], str(result.get("node_ip", "")))
-        return {"epoch": result["epoch"], **changed, "num_co_tenants": float(co_tenants)}
+        return {**of_training(result), "num_co_tenants": float(co_tenants)}
+
+
+def of_training(result: dict[str, Any]) -> dict[str, float | None]:
+    """What an epoch changed: isolated metrics are the same in each and stand with the trial."""
+    changed = {
+        name: value for name, value in result.items() if is_metric(name) and metric(name).source is not Source.ISOLATED
+    }
+    return {"epoch": result["epoch"], **changed}

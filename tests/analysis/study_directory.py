@@ -27,11 +27,11 @@ from trainables.records import (
     SLOT_ATTRIBUTE,
     SPANS_ATTRIBUTE,
     STUDENT_ATTRIBUTE,
-    StudyPaths,
     StudyRecord,
     TeacherRecord,
     epoch_attribute,
 )
+from trainables.study_paths import StudyPaths
 
 OBJECTIVES = ("validation_accuracy", "latency_p50_ms_batch1")
 WIDTHS = (1, 2, 4, 8, 16)

@@ -17,7 +17,8 @@ from tests.analysis.study_directory import (
     study_config,
     write_study,
 )
-from trainables.records import StudyPaths, TrialState
+from trainables.records import TrialState
+from trainables.study_paths import StudyPaths
 
 
 def test_study_comes_back_as_it_was_stored(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from analysis.results import read_study
 from analysis.students import hover_text, loss_option, method_title, methods, sizes, title
 from tests.analysis.study_directory import MadeTrial, write_study
 from trainables.metrics import metric
-from trainables.records import StudyPaths
+from trainables.study_paths import StudyPaths
 
 
 def test_sizes_are_called_and_ordered_by_their_width(tmp_path: Path) -> None:

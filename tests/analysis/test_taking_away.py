@@ -13,7 +13,7 @@ from analysis.results import read_study
 from tests.analysis.page import Page
 from tests.analysis.study_directory import MadeTrial, write_study
 from trainables import models
-from trainables.records import StudyPaths
+from trainables.study_paths import StudyPaths
 
 TRIALS = (MadeTrial(width=2, accuracy=0.95, latency_ms=0.1), MadeTrial(width=4, accuracy=0.98, latency_ms=0.2))
 

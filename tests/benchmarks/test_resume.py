@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.scoreboard import Scoreboard
-from trainables.records import EPOCH_PREFIX, StudyPaths
+from trainables.records import EPOCH_PREFIX
+from trainables.study_paths import StudyPaths
 
 LIMIT_S = 20.0
 NUM_EPOCHS_BEFORE = 4

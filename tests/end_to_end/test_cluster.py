@@ -11,7 +11,8 @@ from analysis.results import read_study
 from study.status import read_status
 from tests.end_to_end.conftest import SMALL, kd_study, overrides
 from tests.end_to_end.ray_head import RayHead, insider, outsider, ray_command, running_head
-from trainables.records import StudyPaths, TrialState
+from trainables.records import TrialState
+from trainables.study_paths import StudyPaths
 
 TINY = (*SMALL, "search.num_trials=2", "space.options.widths=[1]", "space.options.epochs=1", "verify.max_students=0")
 

@@ -12,7 +12,8 @@ import pytest
 from analysis.results import read_study
 from study import store as stores
 from tests.end_to_end.conftest import environment, kd_study, overrides
-from trainables.records import StudyPaths, TrialRecord, TrialState
+from trainables.records import TrialRecord, TrialState
+from trainables.study_paths import StudyPaths
 
 logger = logging.getLogger(__name__)
 

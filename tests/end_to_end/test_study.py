@@ -17,7 +17,8 @@ from analysis.results import read_study
 from study import store as stores
 from tests.end_to_end.conftest import SMALL, FinishedStudy, environment, kd_study, overrides, run
 from trainables.measurements import ProfilesRecord
-from trainables.records import StudyPaths, TeacherRecord, TrialRecord, TrialState
+from trainables.records import TeacherRecord, TrialRecord, TrialState
+from trainables.study_paths import StudyPaths
 
 
 def trials(directory: Path) -> list[TrialRecord]:

@@ -13,7 +13,8 @@ from analysis.results import read_study
 from analysis.verified import verified_pairs
 from tests.end_to_end.conftest import FinishedStudy, run
 from trainables.data import mnist as mnist_file
-from trainables.records import StudyPaths, TrialState
+from trainables.records import TrialState
+from trainables.study_paths import StudyPaths
 
 
 def test_front_is_verified_beside_partners_that_differ_in_method_alone(finished: FinishedStudy) -> None:

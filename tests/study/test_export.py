@@ -16,7 +16,8 @@ from trainables.config import DatasetConfig, StudentConfig
 from trainables.data import load
 from trainables.data.split import split
 from trainables.models import build
-from trainables.records import StudyPaths, StudyRecord
+from trainables.records import StudyRecord
+from trainables.study_paths import StudyPaths
 from trainables.verified import Role
 from trainables.whole_files import read_record, write_record
 

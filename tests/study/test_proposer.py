@@ -158,8 +158,8 @@ def test_unfinished_trials_are_handed_out_first_with_what_is_known_of_them(tmp_p
         each.started(first.number, 0)
         each.record_epoch(first.number, metrics(0, epoch=1))
     with proposer(tmp_path, cnn_space()) as each:
-        again = [each.next(), each.next()]
-        assert [(p.number, p.num_stored_epochs) for p in again if p is not None] == [(0, 1), (1, 0)]
+        again = [each.going_on(), each.next()]
+        assert [(p.number, p.num_stored_reports) for p in again if p is not None] == [(0, 1), (1, 0)]
         assert [p.student for p in again if p is not None] == [first.student, second.student]
 
 
@@ -238,7 +238,7 @@ def test_spans_hold_each_launch_and_only_the_last_has_an_end(tmp_path: Path) -> 
         assert proposal is not None
         each.started(proposal.number, 1)
     with proposer(tmp_path, cnn_space()) as each:
-        proposal = each.next()
+        proposal = each.going_on()
         assert proposal is not None
         finish(each, proposal)
         record = each.records()[0]

@@ -46,7 +46,7 @@ def assign(proposal: Proposal) -> TrialAssignment:
         number=proposal.number,
         student=proposal.student,
         isolated=dict(proposal.isolated),
-        num_stored_epochs=proposal.num_stored_epochs,
+        num_stored_reports=proposal.num_stored_reports,
         checkpoint="c",
         weights="w",
     )

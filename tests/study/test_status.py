@@ -14,7 +14,8 @@ from study.progress import Progress, describe
 from study.status import find_studies, is_abandoned, read_status, status_view
 from tests.factories import study_config
 from trainables.metrics import metric
-from trainables.records import StatusRecord, StudyPaths, TrialRecord, TrialState
+from trainables.records import StatusRecord, TrialRecord, TrialState
+from trainables.study_paths import StudyPaths
 from trainables.whole_files import write_record
 
 OBJECTIVES = (metric("validation_accuracy"), metric("latency_p50_ms_batch1"))

@@ -14,7 +14,8 @@ from study import store as stores
 from study.locks import StudyLockedError, hold
 from study.store import mend_journal
 from tests.factories import study_config
-from trainables.records import EXHAUSTED_ATTRIBUTE, StudyPaths, TrialState
+from trainables.records import EXHAUSTED_ATTRIBUTE, TrialState
+from trainables.study_paths import StudyPaths
 
 BASELINES = [{"width": 1, "method": "labels", "batch_size": 64, "learning_rate": 0.005}]
 

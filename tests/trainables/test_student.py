@@ -10,8 +10,8 @@ from tests.factories import student, training_data
 from tests.trainables.test_teacher import train
 from trainables.checkpoints import load_weights
 from trainables.config import LossConfig, StudentConfig, TrialAssignment
-from trainables.records import StudyPaths
 from trainables.student import StudentTrial
+from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher
 from trainables.teacher_outputs import TeacherArrays
 
@@ -79,31 +79,31 @@ def test_trial_in_a_new_process_goes_on_after_its_last_epoch_to_the_same_bits(
     whole = steps(BareTrial(assignment(tmp_path / "whole", student(loss=KD)), teacher))
     first = BareTrial(assignment(tmp_path / "cut", student(loss=KD)), teacher)
     first.step()
-    rest = steps(BareTrial(assignment(tmp_path / "cut", student(loss=KD), num_stored_epochs=1), teacher))
+    rest = steps(BareTrial(assignment(tmp_path / "cut", student(loss=KD), num_stored_reports=1), teacher))
     assert measured(rest) == measured(whole)[1:]
     one, other = (load_weights(StudyPaths(tmp_path / name).student_weights(0)) for name in ("whole", "cut"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("num_stored_epochs", [0, 1, 2])
+@pytest.mark.parametrize("num_stored_reports", [0, 1, 2])
 def test_epochs_that_the_driver_did_not_store_are_told_again_not_trained_again(
-    tmp_path: Path, teacher: TeacherArrays, num_stored_epochs: int
+    tmp_path: Path, teacher: TeacherArrays, num_stored_reports: int
 ) -> None:
     config = student(loss=KD)
     first = BareTrial(assignment(tmp_path, config), teacher)
     told = [first.step(), first.step()]
-    again = BareTrial(assignment(tmp_path, config, num_stored_epochs=num_stored_epochs), teacher)
+    again = BareTrial(assignment(tmp_path, config, num_stored_reports=num_stored_reports), teacher)
     reports = steps(again)
-    assert [report["epoch"] for report in reports] == list(range(num_stored_epochs + 1, 4))
-    assert reports[: 2 - num_stored_epochs] == told[num_stored_epochs:]
+    assert [report["epoch"] for report in reports] == list(range(num_stored_reports + 1, 4))
+    assert reports[: 2 - num_stored_reports] == told[num_stored_reports:]
 
 
-@pytest.mark.parametrize("num_stored_epochs", [2, 3])
+@pytest.mark.parametrize("num_stored_reports", [2, 3])
 def test_end_that_the_driver_did_not_store_is_told_again(
-    tmp_path: Path, teacher: TeacherArrays, num_stored_epochs: int
+    tmp_path: Path, teacher: TeacherArrays, num_stored_reports: int
 ) -> None:
     told = steps(BareTrial(assignment(tmp_path, student()), teacher))
-    again = steps(BareTrial(assignment(tmp_path, student(), num_stored_epochs=num_stored_epochs), teacher))
+    again = steps(BareTrial(assignment(tmp_path, student(), num_stored_reports=num_stored_reports), teacher))
     assert again == told[2:]
 
 
@@ -130,7 +130,7 @@ def test_too_little_memory_is_reported_and_ends_the_trial(
     def out_of_memory(*_: object) -> None:
         raise torch.OutOfMemoryError("tried to allocate 80 GiB")
 
-    monkeypatch.setattr("trainables.training.DistillationRun.run_epoch", out_of_memory)
+    monkeypatch.setattr("trainables.training.DistillationRun.run_until", out_of_memory)
     (report,) = steps(BareTrial(assignment(tmp_path, student()), teacher))
     assert report["failure"] == "OutOfMemoryError: tried to allocate 80 GiB"
 
@@ -141,7 +141,7 @@ def test_other_errors_are_left_to_tune_which_starts_the_trial_again(
     def fail(*_: object) -> None:
         raise OSError("the disk is away")
 
-    monkeypatch.setattr("trainables.training.DistillationRun.run_epoch", fail)
+    monkeypatch.setattr("trainables.training.DistillationRun.run_until", fail)
     with pytest.raises(OSError, match="the disk is away"):
         BareTrial(assignment(tmp_path, student()), teacher).step()
 

@@ -11,7 +11,8 @@ from tests.factories import training_data
 from trainables.checkpoints import load_weights
 from trainables.config import ModelConfig, OptimizerConfig, TeacherConfig, TrainingConfig
 from trainables.models import build
-from trainables.records import StudyPaths, TeacherRecord
+from trainables.records import TeacherRecord
+from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher, train_teacher
 from trainables.teacher_outputs import Split
 from trainables.training import DeviceData

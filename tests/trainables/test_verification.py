@@ -12,7 +12,7 @@ from trainables.checkpoints import load_weights
 from trainables.config import LossConfig, StudentConfig
 from trainables.data.image_arrays import LabelledImages
 from trainables.models import build
-from trainables.records import StudyPaths
+from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher
 from trainables.teacher_outputs import Split
 from trainables.training import DistillationRun, EvaluationMetrics, TrainingDivergedError

@@ -1,0 +1,66 @@
+"""Which sampler a trial is asked from: seeded for it, told the method that is due, and what is known beforehand."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+from optuna.samplers import BaseSampler
+from optuna.trial import FixedTrial
+
+from search_spaces.space import SearchSpace
+from study.config import StudyConfig
+from study.search.samplers import SamplingContext, proposals
+from study.search.shares import method_shares
+from trainables.config import StudentConfig
+from trainables.metrics import Source, metric
+from trainables.randomness import derive_seed
+
+IsolatedMetrics = Callable[[StudentConfig], Mapping[str, float | None]]
+
+
+@final
+class Asking:
+    """Of one study; with the same records it gives a sampler that asks the same."""
+
+    def __init__(self, config: StudyConfig, space: SearchSpace, isolated: IsolatedMetrics) -> None:
+        self._config = config
+        self._space = space
+        self._isolated = isolated
+        self._proposals = proposals(
+            SamplingContext(config.search, config.seed, space.suggest, self._known_objectives())
+        )
+
+    def sampler(self, number: int, num_asked: Mapping[str, int], *, is_enqueued: bool) -> BaseSampler:
+        """For the trial of this number, where so many have been asked of each method."""
+        is_free = is_enqueued or not self._space.methods or not self._has_shares
+        fixed = {} if is_free else {"method": self._due_method(num_asked)}
+        return self._proposals(derive_seed(self._config.seed, "ask", number), fixed)
+
+    @property
+    def _has_shares(self) -> bool:
+        """Whether each method has its share; a grid gives each as many trials as it has students, unless told."""
+        return self._config.search.sampler != "grid" or self._config.search.trials_per_method is not None
+
+    def _known_objectives(self) -> dict[int, Callable[[Mapping[str, Any]], float]]:
+        """By index, each objective that the profile tells before a student is trained."""
+
+        def teller(name: str) -> Callable[[Mapping[str, Any]], float]:
+            def tell(parameters: Mapping[str, Any]) -> float:
+                value = self._isolated(self._space.suggest(FixedTrial(dict(parameters)))).get(name)  # type: ignore[arg-type] # asked alike
+                return math.nan if value is None else value
+
+            return tell
+
+        isolated = [
+            index for index, name in enumerate(self._config.objectives) if metric(name).source is Source.ISOLATED
+        ]
+        return {index: teller(self._config.objectives[index]) for index in isolated}
+
+    def _due_method(self, num_asked: Mapping[str, int]) -> str:
+        """The method that is furthest behind its share."""
+        shares = method_shares(self._config.search, self._space)
+
+        def progress(method: str) -> float:
+            return num_asked.get(method, 0) / shares[method] if shares[method] else math.inf
+
+        return min(self._space.methods, key=progress)

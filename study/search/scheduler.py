@@ -1,0 +1,35 @@
+"""Early stopping as Ray Tune's scheduler: asks what becomes of a trial at each result, and leaves the rest to Tune."""
+
+from typing import Any, final
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from study.search.proposer import Proposer
+from study.search.searcher import of_training
+from trainables.records import RungAction
+
+
+@final
+class StudyScheduler(FIFOScheduler):
+    """Stops a trial that does not go on, whether for good or for now.
+
+    A paused trial ends for Tune too: its slot and its process are free at once, its checkpoint is the study's own, and
+    the searcher hands it out again when it may go on. Tune's own PAUSE would keep it in a queue that the searcher is
+    not told of, and `fit()` from ending.
+    """
+
+    def __init__(self, proposer: Proposer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._proposer = proposer
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its scheduler for `Tuner.restore`, which a study does not use: the storage is the truth."""
+        return {}
+
+    def on_trial_result(self, tune_controller: object, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
+        """An epoch of a trial, or a part of one, has ended."""
+        if result["epoch"] is None:
+            return TrialScheduler.CONTINUE
+        decision = self._proposer.judge(result["number"], of_training(result))
+        goes_on = decision is None or decision.action is RungAction.GO_ON
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP

@@ -1,0 +1,130 @@
+"""Every file of a study directory by name. Reads and writes nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPaths:
+    """Every path of a study directory, relative to where it stands now."""
+
+    root: Path
+
+    @property
+    def study_json(self) -> Path:
+        """`StudyRecord`."""
+        return self.root / "study.json"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal file, the truth about trials."""
+        return self.root / "optuna.journal"
+
+    @property
+    def status_json(self) -> Path:
+        """`StatusRecord`, rewritten whole by the driver."""
+        return self.root / "status.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one driver."""
+        return self.root / "driver.lock"
+
+    @property
+    def failure(self) -> Path:
+        """Traceback of a launch that failed; gone when a later one succeeds."""
+        return self.root / "failure.txt"
+
+    @property
+    def teacher(self) -> Path:
+        """Folder of the teacher's weights, stored outputs and `TeacherRecord`."""
+        return self.root / "teacher"
+
+    @property
+    def teacher_json(self) -> Path:
+        """`TeacherRecord`, written last: where it stands, the folder is complete."""
+        return self.teacher / "teacher.json"
+
+    @property
+    def teacher_weights(self) -> Path:
+        """The teacher's weights."""
+        return self.teacher / "teacher.safetensors"
+
+    @property
+    def teacher_checkpoint(self) -> Path:
+        """State of an unfinished teacher."""
+        return self.teacher / "checkpoint.pt"
+
+    def teacher_logits(self, split: str) -> Path:
+        """The teacher's logits on the un-augmented images of "train" or "validation", float32 (images, classes)."""
+        return self.teacher / f"{split}_logits.npy"
+
+    @property
+    def profiles_json(self) -> Path:
+        """`ProfilesRecord`."""
+        return self.root / "profiles.json"
+
+    @property
+    def launches(self) -> Path:
+        """Tune's own folders, one a launch, by number from 1."""
+        return self.root / "launches"
+
+    def checkpoint(self, trial_number: int) -> Path:
+        """Whole training state of a living trial, replaced each epoch."""
+        return self.root / "checkpoints" / f"{trial_number}.pt"
+
+    def student_weights(self, trial_number: int) -> Path:
+        """Weights of a trial that ran its full budget."""
+        return self.root / "students" / f"{trial_number}.safetensors"
+
+    @property
+    def verify(self) -> Path:
+        """Folder of the students that were trained again: `VerifiedRun` and weights of each."""
+        return self.root / "verify"
+
+    @property
+    def verification_json(self) -> Path:
+        """`VerificationRecord`, written last: where it stands, all of its runs do."""
+        return self.verify / "verification.json"
+
+    def verified_run(self, fingerprint: str) -> Path:
+        """`VerifiedRun` of that fingerprint: the card of the weights beside it."""
+        return self.verify / f"{fingerprint}.json"
+
+    def verified_weights(self, fingerprint: str) -> Path:
+        """Weights of the `VerifiedRun` of that fingerprint."""
+        return self.verify / f"{fingerprint}.safetensors"
+
+    def verified_checkpoint(self, fingerprint: str) -> Path:
+        """State of an unfinished run of that fingerprint."""
+        return self.verify / f"{fingerprint}.pt"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder that files are written into whole."""
+        return (self.root, self.teacher, self.root / "checkpoints", self.root / "students", self.verify)
+
+    @property
+    def report_html(self) -> Path:
+        """The report, one file that opens without network."""
+        return self.root / "report.html"
+
+    @property
+    def front_csv(self) -> Path:
+        """The non-dominated students."""
+        return self.root / "front.csv"
+
+    @property
+    def trials_csv(self) -> Path:
+        """All trials, one row each."""
+        return self.root / "trials.csv"
+
+    @property
+    def verified_csv(self) -> Path:
+        """All runs of the verification, one row each."""
+        return self.root / "verified.csv"
+
+    @property
+    def figures(self) -> Path:
+        """The report's figures as PNG."""
+        return self.root / "figures"
