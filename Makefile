@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+SEARCH := tests/benchmarks/search
 
 .DEFAULT_GOAL := study
-.PHONY: study test test-slow test-kills check bench clean
+.PHONY: study test test-slow test-kills check bench bench-search bench-search-peers clean
 
 study: $(STAMP)
 	$(BIN)/kd-study run mnist
@@ -25,12 +26,40 @@ check: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	$(BIN)/pytest tests/benchmarks -m benchmark -s
+	$(BIN)/pytest tests/benchmarks -m 'benchmark and not race' -s
+
+# Our sampler against Optuna's on public tables, 20 seeds: what was run before (.bench-search/) is not run again.
+bench-search: $(STAMP)
+	$(BIN)/pytest tests/benchmarks/search -m benchmark -s
+
+# Peers beyond Optuna, on the same tables, for the same comparison: hours.
+bench-search-peers: .bench-search/venv/.installed .bench-search/venv-neps/.installed
+	.bench-search/venv/bin/python -W ignore -m tests.benchmarks.search.peers
+	.bench-search/venv-neps/bin/python -W ignore -m tests.benchmarks.search.peers --only 'NePS BO'
+	$(BIN)/python -W ignore -m tests.benchmarks.search
 
 # Leaves the environment and the studies: they took time.
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Environments that see this project's own through a .pth file, so that torch is not installed again.
+.bench-search/venv/.installed: $(SEARCH)/requirements-peers.txt $(SEARCH)/requirements-peers-bare.txt $(STAMP)
+	$(call environment_on_ours,$(@D))
+	$(@D)/bin/pip install --quiet -r $(SEARCH)/requirements-peers.txt
+	$(@D)/bin/pip install --quiet --no-deps -r $(SEARCH)/requirements-peers-bare.txt
+	touch $@
+
+.bench-search/venv-neps/.installed: $(SEARCH)/requirements-peers-neps.txt $(STAMP)
+	$(call environment_on_ours,$(@D))
+	$(@D)/bin/pip install --quiet -r $<
+	touch $@
+
+define environment_on_ours
+	$(BIN)/python -m venv $(1)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ours.pth"
+endef
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -35,6 +35,7 @@ class RecordedCurves(Frozen):
     config: dict[str, Any] = Field(description="the StudyConfig as JSON data")
     versions: dict[str, str]
     device: str | None
+    num_left_out: int = Field(0, ge=0, description="trials that did not run to their end: of them no end is known")
     trials: tuple[RecordedTrial, ...] = Field(min_length=1)
 
 
@@ -87,6 +88,7 @@ def curves_of(results: StudyResults) -> RecordedCurves:
         config=results.record.config,
         versions=results.record.versions,
         device=None if profiles is None else profiles.teacher.device.name,
+        num_left_out=sum(trial.duplicate_of is None for trial in results.trials) - len(trials),
         trials=tuple(trials),
     )
 

@@ -26,6 +26,29 @@ class HypervolumeStep:
     box_fraction: float
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference point in the objectives' own units, shape (objectives,), and where it comes from."""
+
+    values: NDArray[np.float64]
+    is_stored: bool
+
+
+def study_reference(
+    values: NDArray[np.float64], metrics: Sequence[Metric], stored: Sequence[float] | None = None
+) -> Reference:
+    """The reference point that a study's hypervolume is measured from: the stored one, else the `reference_point`.
+
+    Args:
+        values: of the finished trials, as for `reference_point`.
+        metrics: one for each column.
+        stored: shape (metrics,), in their own units; None where the study has none.
+    """
+    if stored is not None:
+        return Reference(np.array(stored, dtype=np.float64), is_stored=True)
+    return Reference(reference_point(values, metrics), is_stored=False)
+
+
 def reference_point(values: NDArray[np.float64], metrics: Sequence[Metric]) -> NDArray[np.float64]:
     """The worst value of each metric, moved outward by 10 % of the metric's range.
 
@@ -68,21 +91,21 @@ def hypervolume_steps(
 
     Args:
         results: the study.
-        reference: shape (objectives,), in their own units; None for the `reference_point` of the finished trials. To
-            compare studies, give all of them the same one.
+        reference: shape (objectives,), in their own units; None for the `study_reference`. To compare studies, give all
+            of them the same one.
     """
     finished_trials = candidates(results.trials, results.objectives)
     if not finished_trials:
         return ()
     if reference is None:
-        reference = reference_point(values_of(finished_trials, results.objectives), results.objectives)
+        known = values_of(finished_trials, results.objectives)
+        reference = study_reference(known, results.objectives, results.stored_reference).values
     spans = closed_spans(results.trials)
     clock = SearchClock.over(span for each in spans.values() for span in each)
     finished = [(spans[trial.number][-1].end if trial.number in spans else None, trial) for trial in finished_trials]
     finished.sort(key=lambda pair: (pair[0] is not None, pair[0] or 0.0, pair[1].number))
     values = values_of([trial for _, trial in finished], results.objectives)
-    ideal = as_minimized(values, results.objectives).min(axis=0)
-    box = float(np.prod(np.maximum(as_minimized(reference, results.objectives) - ideal, 0.0)))
+    box = _box(values, results.objectives, reference)
     steps = []
     for index, (moment, trial) in enumerate(finished):
         volume = hypervolume(values[: index + 1], results.objectives, reference)
@@ -90,3 +113,20 @@ def hypervolume_steps(
         fraction = volume / box if box > 0.0 else 0.0
         steps.append(HypervolumeStep(trial.number, index + 1, seconds, volume, fraction))
     return tuple(steps)
+
+
+def box_fraction(values: NDArray[np.float64], metrics: Sequence[Metric], reference: NDArray[np.float64]) -> float:
+    """The `hypervolume` as a share of the box between `reference` and the best value of each metric; 0 without a box.
+
+    Args:
+        values: shape (points, metrics), in the metrics' own units, at least one point.
+        metrics: one for each column.
+        reference: shape (metrics,), in the metrics' own units.
+    """
+    box = _box(values, metrics, reference)
+    return hypervolume(values, metrics, reference) / box if box > 0.0 else 0.0
+
+
+def _box(values: NDArray[np.float64], metrics: Sequence[Metric], reference: NDArray[np.float64]) -> float:
+    ideal = as_minimized(values, metrics).min(axis=0)
+    return float(np.prod(np.maximum(as_minimized(reference, metrics) - ideal, 0.0)))

@@ -7,9 +7,11 @@ import plotly.graph_objects as go
 from analysis.plots_front import front_figure
 from analysis.plots_hardware import latency_figure, utilization_figure
 from analysis.plots_search import hypervolume_figure, learning_figure, timeline_figure
+from analysis.plots_stopping import stopping_figure
 from analysis.plots_students import size_figure, temperature_figure
 from analysis.plots_verified import gain_figure, verified_figure
 from analysis.results import StudyResults
+from analysis.stopping import rungs
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class ReportFigure:
 
 
 def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
-    """All figures; one that has nothing to show yet says so in its place."""
+    """All figures; one that has nothing to show yet says so in its place. Early stopping has one where it judged."""
+    stopping = [ReportFigure("stopping", _STOPPING, stopping_figure(results))] if rungs(results.trials) else []
     return (
         ReportFigure("front", _FRONT, front_figure(results)),
         ReportFigure("verified", _VERIFIED, verified_figure(results)),
@@ -37,6 +40,7 @@ def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
         ReportFigure("latency", _LATENCY, latency_figure(results)),
         ReportFigure("utilization", _UTILIZATION, utilization_figure(results)),
         ReportFigure("hypervolume", _HYPERVOLUME, hypervolume_figure(results)),
+        *stopping,
         ReportFigure("learning_curves", _LEARNING, learning_figure(results)),
         ReportFigure("timeline", _TIMELINE, timeline_figure(results)),
     )
@@ -79,16 +83,22 @@ _UTILIZATION = (
     "is too small for the device or the batch; several trials then fit on it at once."
 )
 _HYPERVOLUME = (
-    "The share of the space between a reference point and the best value of each objective that the front has "
-    "claimed. A long flat end says that more trials of the same kind are unlikely to help. Pauses between "
-    "launches are cut out."
+    "The share of the space between a reference point (named under How it was measured) and the best value of each "
+    "objective that the front has claimed. A long flat end says that more trials of the same kind are unlikely to "
+    "help. Pauses between launches are cut out."
+)
+_STOPPING = (
+    "Above, each row is a student, grouped by size, the longest trained first: its bar is what it was trained for, "
+    "grey what was left out. A cross is where it was stopped, a ring where it was paused and later went on, a star a "
+    "student of the front. Below, the same epochs added up between one rung and the next: early stopping pays where "
+    "grey is large, and what it spent on students that it stopped later is in their colour."
 )
 _LEARNING = (
-    "One line for each student. Dotted lines end in a cross where the student was stopped, failed, or is at now. "
-    "A line that still rises at its end asks for more epochs."
+    "One line for each student. Dotted lines end in a cross where the student was stopped or failed, or is now, "
+    "perhaps paused. A line that still rises at its end asks for more epochs."
 )
 _TIMELINE = (
     "One row for each trial that could run at once; numbers are trials. Filled bars ran their full budget, "
-    "hatched ones were stopped or failed. Gaps within a row are time that no trial used; a dashed line is a pause "
-    "between launches."
+    "hatched ones were stopped or failed; a trial that was paused and went on has several. Gaps within a row are time "
+    "that no trial used; a dashed line is a pause between launches."
 )

@@ -11,7 +11,7 @@ from analysis.hypervolume import hypervolume_steps
 from analysis.results import StudyResults
 from analysis.students import hover_text, method, method_title, methods
 from analysis.theme import BLUE, INK, PAPER, figure, method_colors, note_figure, template
-from analysis.timeline import SearchClock, Span, closed_spans
+from analysis.timeline import SearchClock, Span, closed_spans, slots_of_spans
 from analysis.wording import duration, value_text
 from trainables.records import TrialRecord, TrialState
 
@@ -20,7 +20,11 @@ LEARNING_QUESTION = "How did the students learn, and which were stopped?"
 TIMELINE_QUESTION = "What ran where, and when?"
 
 _STATE_PATTERNS = {TrialState.COMPLETE: "", TrialState.PRUNED: "/", TrialState.FAILED: "x", TrialState.RUNNING: "."}
-_STATE_TITLES = {TrialState.PRUNED: "stopped early", TrialState.FAILED: "failed", TrialState.RUNNING: "running"}
+_STATE_TITLES = {
+    TrialState.PRUNED: "stopped early",
+    TrialState.FAILED: "failed",
+    TrialState.RUNNING: "running or paused",
+}
 
 
 def hypervolume_figure(results: StudyResults) -> go.Figure:
@@ -57,6 +61,7 @@ def timeline_figure(results: StudyResults) -> go.Figure:
     ran = [trial for trial in results.trials if trial.number in spans and trial.slot is not None]
     if not ran:
         return note_figure(TIMELINE_QUESTION, "No trial has started yet.")
+    slots = slots_of_spans(ran, spans)
     clock = SearchClock.over(span for trial in ran for span in spans[trial.number])
     total = max(clock.seconds(span.end) for trial in ran for span in spans[trial.number])
     scale, unit = (60.0, "min") if total > 600 else (1.0, "s")
@@ -65,14 +70,14 @@ def timeline_figure(results: StudyResults) -> go.Figure:
         for state in _STATE_PATTERNS:
             chosen = [trial for trial in ran if method(trial) == name and trial.state is state]
             if chosen:
-                drawn.add_trace(_bars(results, chosen, spans, clock, scale))
+                drawn.add_trace(_bars(results, chosen, spans, slots, clock, scale))
     for pause in clock.pauses:
         drawn.add_vline(x=pause / scale, line={"color": INK, "width": 1, "dash": "dash"})
-    slots = sorted({trial.slot for trial in ran if trial.slot is not None})
-    drawn.update_layout(barmode="overlay", bargap=0.25, height=220 + 48 * len(slots))
+    rows = sorted({slot for each in slots.values() for slot in each})
+    drawn.update_layout(barmode="overlay", bargap=0.25, height=220 + 48 * len(rows))
     drawn.update_xaxes(title_text=f"search time ({unit})", range=[0, 1.01 * total / scale])
     drawn.update_yaxes(
-        title_text="slot", tickvals=slots, ticktext=[str(slot) for slot in slots], autorange="reversed", showgrid=False
+        title_text="slot", tickvals=rows, ticktext=[str(row) for row in rows], autorange="reversed", showgrid=False
     )
     return drawn
 
@@ -81,6 +86,7 @@ def _bars(
     results: StudyResults,
     trials: list[TrialRecord],
     spans: dict[int, tuple[Span, ...]],
+    slots: dict[int, tuple[int, ...]],
     clock: SearchClock,
     scale: float,
 ) -> go.Bar:
@@ -94,7 +100,7 @@ def _bars(
         orientation="h",
         base=[start / scale for start in starts],
         x=[length / scale for length in lengths],
-        y=[trial.slot for trial, _ in pieces],
+        y=[slot for trial in trials for slot in slots[trial.number]],
         text=[str(trial.number) for trial, _ in pieces],
         textposition="inside",
         insidetextanchor="middle",
@@ -112,11 +118,18 @@ def _bars(
             },
         },
         hovertext=[
-            f"{hover_text(trial, results.objectives)}<br>ran {duration(span.seconds)}" for trial, span in pieces
+            f"{hover_text(trial, results.objectives)}<br>{_span_text(span, spans[trial.number])}"
+            for trial, span in pieces
         ],
         hoverinfo="text",
         name=method_title(name) if title is None else f"{method_title(name)}, {title}",
     )
+
+
+def _span_text(span: Span, spans: Sequence[Span]) -> str:
+    """How long it was, and which of them, where the trial was paused or cut off."""
+    place = "" if len(spans) == 1 else f" (stretch {spans.index(span) + 1} of {len(spans)})"
+    return f"ran {duration(span.seconds)}{place}"
 
 
 def learning_figure(results: StudyResults) -> go.Figure:
@@ -137,7 +150,7 @@ def learning_figure(results: StudyResults) -> go.Figure:
             if chosen:
                 drawn.add_trace(_curves(chosen, scale, method_colors(names)[name], in_full=in_full))
     longest = max(number for curve in curves.values() for number, _ in curve)
-    drawn.update_xaxes(title_text="epochs trained", dtick=1 if longest <= 15 else None)
+    drawn.update_xaxes(title_text="epochs trained", dtick=1 if 2 <= longest <= 15 else None, rangemode="tozero")
     drawn.update_yaxes(**scale.settings)
     return drawn
 
@@ -155,7 +168,7 @@ def _curves(trials: Sequence[TrialRecord], scale: Scale, color: str, *, in_full:
     is_end: list[bool] = []
     for trial in trials:
         curve = _curve(trial)
-        about = f"<b>trial {trial.number}</b>, {trial.state.value}"
+        about = f"<b>trial {trial.number}</b>, {'paused' if trial.is_paused else trial.state.value}"
         xs += [*(number for number, _ in curve), None]
         ys += [*scale.places([value for _, value in curve]), None]
         texts += [*(f"{about}, epoch {number:g}<br>{value_text(ACCURACY, value)}" for number, value in curve), ""]

@@ -8,6 +8,7 @@ from analysis.images import write_images
 from analysis.plots import ReportFigure, report_figures
 from analysis.report_measured import measured
 from analysis.report_page import bullets, code, figure_html, page, paragraphs, table_html
+from analysis.report_stopping import rung_table
 from analysis.report_tables import (
     Table,
     front_table,
@@ -18,8 +19,9 @@ from analysis.report_tables import (
     state_table,
     versions_table,
 )
+from analysis.report_taking_away import loading_code, taking_away
 from analysis.report_verified import verified_table, verified_words
-from analysis.report_words import asked, found, loading_code, taking_away
+from analysis.report_words import asked, found
 from analysis.results import StudyResults, read_study, trials_table
 from analysis.verified import runs_table
 from analysis.wording import moment_text
@@ -62,7 +64,9 @@ def report_html(results: StudyResults, figures: tuple[ReportFigure, ...], writte
     drawn = "".join(figure_html(each) for each in figures)
     record = results.record
     pairs = pair_table(results)
-    found_tables = _tables_html(level_table(results), *([pairs] if pairs.rows else []), size_table(results))
+    pairs_and_sizes = [*([pairs] if pairs.rows else []), size_table(results)]
+    judged = rung_table(results)
+    found_tables = _tables_html(level_table(results), *pairs_and_sizes, *([judged] if judged.rows else []))
     measured_tables = _tables_html(measured_table(results), state_table(results))
     return page(
         title=f"Distillation study {record.name}",

@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.hypervolume import box_fraction, reference_point, study_reference
+from analysis.pareto import candidates, values_of
 from analysis.results import StudyResults
-from analysis.wording import count, listed, significant
+from analysis.wording import count, listed, significant, value_text
 from trainables.measurements import ArchitectureProfile, DeviceFacts
+from trainables.metrics import Metric
 
 _DRIFT = (
     "Drift is corrected: the reported latency is what the network would take while the reference network runs at its "
@@ -17,6 +23,13 @@ _RESOLUTION = (
     "runs, and the difference between the two drifts is added: a change of speed that both saw alike keeps their order."
 )
 
+_FROM_THE_FRONT = "the worst values on the front, moved outward by 10 % of its ranges"
+_STORED = "it was stored with the study, so that it stays the same as trials are added."
+_CHOSEN = (
+    "the worst value of each objective among the {}, moved outward by 10 % of its range. It is chosen anew as trials "
+    "finish, and those that were stopped early are not among them."
+)
+
 
 def measured(results: StudyResults) -> list[str]:
     """How each number was measured, and on what."""
@@ -24,12 +37,42 @@ def measured(results: StudyResults) -> list[str]:
         "Accuracy is the share of validation images classified correctly after the last epoch; the validation images "
         "were cut from the training images and never trained on. Only trials that ran their full budget are compared."
     )
+    grown = _reference_words(results)
     if results.profiles is None:
-        return [validation, "Latency and utilisation have not been measured yet."]
+        return [validation, *grown, "Latency and utilisation have not been measured yet."]
     profiles = [*results.profiles.students.values(), results.profiles.teacher]
     devices = list(dict.fromkeys(_device_text(profile.device) for profile in profiles))
     alone = f"Every architecture was measured alone on its device: {'; '.join(devices)}."
-    return [validation, alone, *_latency_words(profiles), *_training_words(profiles)]
+    return [validation, *grown, alone, *_latency_words(profiles), *_training_words(profiles)]
+
+
+def _reference_words(results: StudyResults) -> list[str]:
+    """From which point the hypervolume is measured, and what it would be from another."""
+    objectives = results.objectives
+    known = candidates(results.trials, objectives)
+    if not known:
+        return []
+    values, front_values = values_of(known, objectives), values_of(results.front, objectives)
+    reference = study_reference(values, objectives, results.stored_reference)
+    others = [] if not reference.is_stored else [("that of the finished trials", reference_point(values, objectives))]
+    others.append((_FROM_THE_FRONT, reference_point(front_values, objectives)))
+    told = [
+        f"{100 * box_fraction(values, objectives, point):.1f} % from {where} ({_point_text(point, objectives)})"
+        for where, point in others
+    ]
+    share = f"{100 * box_fraction(values, objectives, reference.values):.1f} %"
+    how = _STORED if reference.is_stored else _CHOSEN.format(count(len(known), "finished trial"))
+    text = (
+        f"The hypervolume is measured from {_point_text(reference.values, objectives)}, the reference point: {how} "
+        f"The front does not depend on it, the hypervolume does: it is {share} of the box between that point and the "
+        f"best value of each objective, and would be {listed(told)}. Studies are to be compared from one and the same "
+        "point."
+    )
+    return [text]
+
+
+def _point_text(point: NDArray[np.float64], objectives: Sequence[Metric]) -> str:
+    return listed([f"{value_text(each, value)} {each.label}" for each, value in zip(objectives, point, strict=True)])
 
 
 def _device_text(device: DeviceFacts) -> str:

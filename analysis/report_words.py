@@ -1,7 +1,6 @@
-"""What the report says in plain words: what was asked, what was found, how to take a student away."""
+"""What the report says in plain words: what was asked, and what was found."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from analysis.findings import (
     ACCURACY,
@@ -20,14 +19,13 @@ from analysis.findings import (
     smallest_within,
 )
 from analysis.pareto import cost_metric
+from analysis.report_stopping import stopping_asked, stopping_words
 from analysis.results import StudyResults
 from analysis.students import method, model_key, sizes, title
 from analysis.timeline import SearchClock, closed_spans
 from analysis.wording import count, duration, listed, points, times, times_cost, value_text
-from trainables.config import DatasetConfig
 from trainables.metrics import Direction, Metric, latency_batch_size
 from trainables.records import TrialRecord, TrialState
-from trainables.study_paths import StudyPaths
 
 WITHIN_TEACHER = 0.005
 _STATE_WORDS = {
@@ -50,6 +48,7 @@ def asked(results: StudyResults) -> list[str]:
     if isinstance(space, dict) and isinstance(search, dict):
         number = count(search["num_trials"], "trial")
         sentences.append(f'{number} of the space "{space["name"]}" were asked for.')
+        sentences += stopping_asked(search)
     if results.teacher is not None:
         teacher = results.teacher
         sentences.append(
@@ -63,13 +62,15 @@ def found(results: StudyResults) -> list[str]:
     """The findings that a person acts on, each in a sentence or two, most important first."""
     sentences = [progress(results)]
     if not finished(results):
-        return [*sentences, "There is no front yet: it needs a trial that ran its full budget."]
+        nothing = "There is no front yet: it needs a trial that ran its full budget."
+        return [*sentences, nothing, *stopping_words(results)]
     return [
         *sentences,
         *_front_words(results),
         *latency_words(results),
         *_teacher_words(results),
         *_distillation_words(results),
+        *stopping_words(results),
         *noise(results),
     ]
 
@@ -81,7 +82,10 @@ def progress(results: StudyResults) -> str:
     if num_trials == 0:
         return "No trial has started yet."
     complete = counts[TrialState.COMPLETE]
-    others = [f"{counts[state]} {words}" for state, words in _STATE_WORDS.items() if counts[state]]
+    num_paused = sum(trial.is_paused for trial in results.trials)
+    told = {"paused": num_paused} | {words: counts[state] for state, words in _STATE_WORDS.items()}
+    told[_STATE_WORDS[TrialState.RUNNING]] -= num_paused
+    others = [f"{number} {words}" for words, number in told.items() if number]
     text = f"{complete} of {count(num_trials, 'trial')} ran the full budget"
     text += f" ({listed(others)})." if others else "."
     num_duplicates = sum(trial.duplicate_of is not None for trial in results.trials)
@@ -255,45 +259,3 @@ def noise(results: StudyResults) -> list[str]:
         "accuracy too, by how much one seed cannot tell."
     )
     return [text]
-
-
-def taking_away(results: StudyResults) -> list[str]:
-    """Where the weights of the students on the front are, and what the network expects."""
-    if not results.front:
-        return ["There is no student on the front yet."]
-    named = sizes(results)
-    paths = StudyPaths(Path())
-    files = [f"{paths.student_weights(trial.number)} is {title(trial, named)}" for trial in results.front]
-    best = max(results.front, key=accuracy).number
-    exported = (
-        f"kd-study export DIR --trial {best} --out FOLDER writes a student as safetensors, with a card that says what "
-        "it expects and what it reaches, and as a torch.export program that needs torch alone; of a verified student "
-        "it takes the retraining that validates best, whose own test accuracy is known."
-    )
-    texts = [exported, f"The weights as the search left them are in the study's directory: {'; '.join(files)}."]
-    if loading_code(results):
-        texts.append(
-            "The lines below, run in that directory, load one. The network takes images as float32 (N, C, H, W), their "
-            "pixels scaled to [0, 1], less dataset.mean_C and over dataset.std_C by channel, and returns logits."
-        )
-    if results.record.import_folder is not None:
-        texts.append(f"Networks and datasets of one's own are imported from {results.record.import_folder}.")
-    return texts
-
-
-def loading_code(results: StudyResults) -> str:
-    """A program that loads the most accurate student on the front; empty where there is none, or no known dataset."""
-    dataset = results.record.config.get("dataset")
-    chosen = max(results.front, key=accuracy, default=None)
-    if dataset is None or chosen is None or chosen.student is None:
-        return ""
-    model = chosen.student.model
-    return (
-        "from safetensors.torch import load_file\n"
-        "from trainables import data, models\n"
-        "from trainables.config import ModelConfig\n\n"
-        f"dataset = data.load({DatasetConfig.model_validate(dataset).name!r})\n"
-        f"config = ModelConfig(name={model.name!r}, options={model.options!r})\n"
-        "model = models.build(config, input_shape=dataset.train.image_shape, num_classes=dataset.num_classes).eval()\n"
-        f"model.load_state_dict(load_file({str(StudyPaths(Path()).student_weights(chosen.number))!r}))\n"
-    )

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -12,14 +14,17 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.pareto import front
+from analysis.stopping import epochs_trained, paused_at_epoch, seconds_per_epoch, stopped_at_epoch
 from analysis.timeline import Span, closed_spans
 from trainables.config import DatasetConfig
 from trainables.measurements import ProfilesRecord
 from trainables.metrics import METRICS, Metric, latency_batch_size, metric
-from trainables.records import StudyRecord, TeacherRecord, TrialRecord
+from trainables.records import REFERENCE_ATTRIBUTE, StudyRecord, TeacherRecord, TrialRecord, TrialState
 from trainables.study_paths import StudyPaths
 from trainables.verified import VerificationRecord
 from trainables.whole_files import read_record
+
+# User attribute of the Optuna study: the reference point that its search was measured by, where it had one.
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class StudyResults:
     trials: tuple[TrialRecord, ...]
     objectives: tuple[Metric, ...]
     verification: VerificationRecord | None = None
+    stored_reference: tuple[float, ...] | None = None  # of the hypervolume, in the objectives' own units
 
     @property
     def front(self) -> tuple[TrialRecord, ...]:
@@ -72,17 +78,21 @@ def read_study(study_dir: Path) -> StudyResults:
     record = read_record(paths.study_json, StudyRecord)
     if record is None:
         raise ValueError(f"{study_dir} holds no study: {paths.study_json.name} is missing")
+    objectives = tuple(metric(name) for name in record.objectives)
+    trials, attributes = _read_optuna(paths, record)
     return StudyResults(
         record=record,
         teacher=read_record(paths.teacher_json, TeacherRecord),
         profiles=read_record(paths.profiles_json, ProfilesRecord),
-        trials=_read_trials(paths, record),
-        objectives=tuple(metric(name) for name in record.objectives),
+        trials=trials,
+        objectives=objectives,
         verification=read_record(paths.verification_json, VerificationRecord),
+        stored_reference=_stored_reference(paths, attributes, len(objectives)),
     )
 
 
-def _read_trials(paths: StudyPaths, record: StudyRecord) -> tuple[TrialRecord, ...]:
+def _read_optuna(paths: StudyPaths, record: StudyRecord) -> tuple[tuple[TrialRecord, ...], dict[str, Any]]:
+    """The trials, and the user attributes of the study."""
     url = record.config.get("storage")
     if url is None and not paths.journal.is_file():
         raise ValueError(f"{paths.root} holds no study: {paths.journal.name} is missing")
@@ -90,19 +100,35 @@ def _read_trials(paths: StudyPaths, record: StudyRecord) -> tuple[TrialRecord, .
     where = paths.journal if url is None else url
     try:
         study = optuna.load_study(study_name=record.name, storage=storage)
-        trials = study.get_trials(deepcopy=False)
+        trials, attributes = study.get_trials(deepcopy=False), study.user_attrs
     except KeyError as error:
         raise ValueError(f'{where} holds no study named "{record.name}", as {paths.study_json} says') from error
     except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, OSError) as error:
         raise ValueError(f"{where}: the trials cannot be read ({error})") from error
-    return tuple(TrialRecord.from_optuna(trial) for trial in trials)
+    return tuple(TrialRecord.from_optuna(trial) for trial in trials), attributes
+
+
+def _stored_reference(paths: StudyPaths, attributes: dict[str, Any], num_objectives: int) -> tuple[float, ...] | None:
+    stored = attributes.get(REFERENCE_ATTRIBUTE)
+    if stored is None:
+        return None
+    numbers = [float(each) for each in stored if isinstance(each, int | float) and isfinite(each)]
+    if len(numbers) != len(stored) or len(stored) != num_objectives:
+        wanted = f"{num_objectives} finite numbers, one for each objective"
+        raise ValueError(f"{paths.root}: the study's {REFERENCE_ATTRIBUTE} is {stored}: there must be {wanted}")
+    return tuple(numbers)
 
 
 def trials_table(results: StudyResults) -> pd.DataFrame:
     """One row for each trial, by number: what it was, what became of it, and every number it reported.
 
-    Columns, in this order: the trial's own facts (times in UTC, `run_seconds` summed over its launches), its parameters
-    under their own names, then the metrics, whose names carry their units.
+    Columns, in this order: the trial's own facts, its parameters under their own names, then the metrics of its last
+    report, whose names carry their units.
+
+    Of the facts, times are in UTC, and `finished_at` is when it last ran; `run_seconds` is summed over the stretches in
+    which it ran; `num_epochs` is how many it was trained for and may be a fraction, as in 0.25; `paused_at_epoch` is
+    where it was paused for the last time, whether or not it went on; `train_seconds_per_epoch` is over all its epochs,
+    where the metric `train_seconds` is of the last report alone, which may cover a part of an epoch.
     """
     on_front = {trial.number for trial in results.front}
     spans = closed_spans(results.trials)
@@ -130,12 +156,15 @@ def metric_names(trials: Iterable[TrialRecord]) -> list[str]:
 
 _FACT_COLUMNS = (
     "number", "state", "on_front", "origin", "duplicate_of", "reason", "student_model", "student_method", "slot",
-    "started_at", "finished_at", "run_seconds", "num_epochs",
+    "started_at", "finished_at", "run_seconds", "num_epochs", "stopped_at_epoch", "paused_at_epoch",
+    "train_seconds_per_epoch",
 )  # fmt: skip
+
+_ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 
 
 def _facts(trial: TrialRecord, spans: tuple[Span, ...]) -> dict[str, object]:
-    has_ended = bool(trial.spans) and trial.spans[-1][1] is not None
+    has_ended = trial.state in _ENDED and bool(trial.spans) and trial.spans[-1][1] is not None
     return {
         "number": trial.number,
         "state": trial.state.value,
@@ -148,7 +177,10 @@ def _facts(trial: TrialRecord, spans: tuple[Span, ...]) -> dict[str, object]:
         "started_at": datetime.fromtimestamp(spans[0].start, UTC) if spans else None,
         "finished_at": datetime.fromtimestamp(spans[-1].end, UTC) if has_ended else None,
         "run_seconds": sum(span.seconds for span in spans) if spans else None,
-        "num_epochs": len(trial.epochs),
+        "num_epochs": epochs_trained(trial),
+        "stopped_at_epoch": stopped_at_epoch(trial),
+        "paused_at_epoch": paused_at_epoch(trial),
+        "train_seconds_per_epoch": seconds_per_epoch(trial),
     }
 
 

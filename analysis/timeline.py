@@ -1,7 +1,7 @@
 """When trials ran: their spans with every end filled in, and a clock that leaves out the pauses between launches."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -40,6 +40,25 @@ def closed_spans(trials: Sequence[TrialRecord]) -> dict[int, tuple[Span, ...]]:
                 Span(start, max(start, end)) for (start, _), end in zip(trial.spans, ends, strict=True)
             )
     return closed
+
+
+def slots_of_spans(trials: Sequence[TrialRecord], spans: Mapping[int, Sequence[Span]]) -> dict[int, tuple[int, ...]]:
+    """On which of the concurrent slots each trial ran each of its spans, by number; trials that name none are left out.
+
+    A trial stores the slot of its last span alone, and one that was paused may have run elsewhere before: on the lowest
+    that was free, since that is how slots are given out.
+    """
+    known = {trial.number: trial.slot for trial in trials if trial.slot is not None and trial.number in spans}
+    begun = sorted((span.start, number, index) for number in known for index, span in enumerate(spans[number]))
+    chosen: dict[int, list[int]] = {number: [] for number in known}
+    busy_until: dict[int, float] = {}
+    for start, number, index in begun:
+        is_last = index == len(spans[number]) - 1
+        free = (slot for slot in range(len(busy_until) + 1) if busy_until.get(slot, start) <= start)
+        slot = known[number] if is_last else next(free)
+        busy_until[slot] = max(spans[number][index].end, busy_until.get(slot, start))
+        chosen[number].append(slot)
+    return {number: tuple(slots) for number, slots in chosen.items()}
 
 
 def _last_sign_of_life(moments: Sequence[float], start: float, following: float | None) -> float:

@@ -35,7 +35,7 @@ def run(
     console.print("configuration, images and networks are in order; starting Ray")
     with connect(config.resources, address, import_folder) as dashboard:
         resources = trial_resources(config.resources)
-        check_objectives(config.objectives, resources)
+        check_objectives([*config.objectives, *config.search.constraints], resources)
         with (
             stores.create(directory, config, baselines, import_folder=import_folder) as store,
             Interrupts(store.paths.root, console) as interrupts,

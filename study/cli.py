@@ -1,5 +1,6 @@
 """The command line. A command that acts loads what acts itself: `kd-study status` must not wait for Ray and torch."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -30,6 +31,8 @@ ACTIONS = {
     "export": "study.export:export",
     "doctor": "study.doctor:examine",
     "doctor_view": "study.doctor:findings_view",
+    "replay": "study.replays:replay",
+    "replayed_view": "study.replays:replayed_view",
     "report": "analysis.report:write_report",
 }
 
@@ -151,6 +154,22 @@ def doctor(
 
 
 @app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="a study's directory, or recorded curves", metavar="DIR_OR_FILE")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="search.sampler=tpe, for example", metavar="FIELD=VALUE")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="trials at once")] = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="searches of each kind")] = 5,
+    save: Annotated[Path | None, typer.Option(help="write the recorded curves to this .json.gz file too")] = None,
+) -> None:
+    """Show what another sampler or stopper would have made of students that are trained already; starts no Ray."""
+    with _plain_errors():
+        replayed = _action("replay")(recording, overrides or [], num_workers=workers, num_seeds=seeds, save=save)
+        Console().print(_action("replayed_view")(replayed))
+
+
+@app.command()
 def presets() -> None:
     """List the presets that `run` knows by name."""
     for name in preset_names():
@@ -163,7 +182,9 @@ def main() -> None:
 
 
 def _action(name: str) -> Callable[..., Any]:
-    return cast("Callable[..., Any]", resolve("action", ACTIONS, name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of linear_operator, below BoTorch, when it is imported
+        return cast("Callable[..., Any]", resolve("action", ACTIONS, name))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a study is asked to do: frozen, checked when read, TOML in, JSON out; and the fingerprints of its stages."""
 
+import copy
 import hashlib
 import itertools
 import json
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from study.search.constraints import parse_constraints
 from trainables.config import DatasetConfig, Frozen, NamedConfig, TeacherConfig
 from trainables.hardware.settings import ProfileSettings
 from trainables.metrics import Source, latency_batch_size, metric
@@ -53,13 +55,24 @@ class SearchConfig(Frozen):
     """How many students, and who proposes them."""
 
     num_trials: int = Field(24, ge=1)
-    sampler: str = Field("tpe", description='a name from `study.search.samplers.SAMPLERS`, or "package.module:object"')
+    sampler: str = Field(
+        "known_cost", description='a name from `study.search.samplers.SAMPLERS`, or "package.module:object"'
+    )
     num_startup_trials: int = Field(10, ge=0, description="of a sampler with a model: trials before it models anything")
     early_stopping: Literal["none", "pareto_halving"] = "none"
     halving: HalvingConfig = HalvingConfig()
+    constraints: dict[str, str] = Field(
+        {}, description='metric name -> bound, such as "<= 2.0", that students must keep'
+    )
     trials_per_method: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
         None, description="for each method of the space, num_trials in all; None: every method gets the same number"
     )
+
+    @field_validator("constraints")
+    @classmethod
+    def _bounds_can_be_read(cls, constraints: dict[str, str]) -> dict[str, str]:
+        parse_constraints(constraints)
+        return constraints
 
 
 class ResourcesConfig(Frozen):
@@ -108,15 +121,29 @@ class StudyConfig(Frozen):
         return names
 
     @model_validator(mode="after")
-    def _latency_objectives_are_measured(self) -> Self:
+    def _latencies_are_measured(self) -> Self:
         measured = self.profile.inference_batch_sizes
-        for name in self.objectives:
+        wanted = [
+            *(("objective", name) for name in self.objectives),
+            *(("constraint", n) for n in self.search.constraints),
+        ]
+        for what, name in wanted:
             batch_size = latency_batch_size(name)
             if batch_size is not None and batch_size not in measured:
                 raise ValueError(
-                    f'objective "{name}" is not measured: profile.inference_batch_sizes = {list(measured)} '
+                    f'{what} "{name}" is not measured: profile.inference_batch_sizes = {list(measured)} '
                     f"must hold {batch_size}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _early_stopping_has_something_to_judge_by(self) -> Self:
+        is_known = [metric(name).source is Source.ISOLATED for name in self.objectives]
+        if self.search.early_stopping != "none" and all(is_known):
+            raise ValueError(
+                f'search.early_stopping = "{self.search.early_stopping}" judges by what training shows, and the '
+                f'objectives are known before it ({", ".join(self.objectives)}): allowed is "none"'
+            )
         return self
 
     def fingerprint(self, stage: Literal["teach", "profile", "study"]) -> str:
@@ -159,9 +186,19 @@ def read_config(preset_or_path: str, overrides: Sequence[str] = ()) -> StudyConf
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{source}: not valid TOML: {error}") from error
+    return parse_config(overridden(data, overrides), source)
+
+
+def overridden(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Plain data with `path.to.field=value` set in a copy of it.
+
+    Raises:
+        ValueError: an override is not of that form, or names a field below a value.
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(data))
     for override in overrides:
-        _apply_override(data, override)
-    return parse_config(data, source)
+        _apply_override(changed, override)
+    return changed
 
 
 def parse_config(data: Mapping[str, Any], source: str) -> StudyConfig:
@@ -200,7 +237,9 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
         value = text.strip()
     *parents, last = path.strip().split(".")
     for parent in parents:
-        data = data.setdefault(parent, {})
+        if data.get(parent) is None:
+            data[parent] = {}
+        data = data[parent]
         if not isinstance(data, dict):
             raise ValueError(f'--set "{override}": "{parent}" is a value, not a table')
     data[last] = value

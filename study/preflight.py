@@ -1,12 +1,14 @@
 """All that can be refused before anything is launched: networks, losses and data are built once, and thrown away."""
 
+import itertools
+
 import optuna
 import torch
 from optuna.distributions import FloatDistribution
 
 import search_spaces
 from search_spaces.space import SearchSpace
-from study.config import StudyConfig
+from study.config import HalvingConfig, StudyConfig
 from study.search.samplers import SAMPLERS
 from study.search.shares import method_shares
 from trainables import data as datasets
@@ -43,6 +45,9 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
         losses.build(student.loss, LossContext(num_classes=data.num_classes, num_train_images=len(data.train)))
     for model in (config.teacher.model, *space.architectures()):
         _check_model(model, data)
+    if config.search.early_stopping != "none":
+        num_epochs = max(student.training.epochs for student in students)
+        _check_rungs(config.search.halving, num_epochs, max(space.training_batch_sizes()), len(data.train))
     return space, data
 
 
@@ -69,6 +74,27 @@ def _check_finite(space: SearchSpace, seed: int) -> None:
                     f'{distribution.low:g} to {distribution.high:g} in space "{space.name}" '
                     "(cnn_distillation takes steps = 3, say, for three values of each range)"
                 )
+
+
+def _check_rungs(halving: HalvingConfig, num_epochs: int, batch_size: int, num_images: int) -> None:
+    """See that a student that trains in batches of this size trains at least one between each report and the next.
+
+    Raises:
+        ValueError: it does not; the message names the rung.
+    """
+    num_batches = -(-num_images // batch_size)
+    rungs = halving.epochs_of_rungs(num_epochs)
+    for earlier, later in itertools.pairwise(sorted({0.0, *map(float, range(1, num_epochs + 1)), *rungs})):
+        if (later - earlier) * num_batches < 1.0 - 1e-9:
+            given = (
+                f"first_rung = {halving.first_rung:g}" if halving.rungs is None else f"rungs = {list(halving.rungs)}"
+            )
+            raise ValueError(
+                f"search.halving.{given}: from epoch {earlier:g} to epoch {later:g} there is no whole batch of "
+                f"{batch_size}, the largest of the space: rungs must be at least {1 / num_batches:.2g} epochs "
+                f"({num_images} images are {num_batches} batches) after the start of their epoch, before its end and "
+                "apart"
+            )
 
 
 def _throwaway_study(space: SearchSpace, seed: int) -> optuna.Study:

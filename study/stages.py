@@ -8,6 +8,8 @@ from typing import Any
 
 from ray import tune
 
+from analysis.hypervolume import reference_point
+from analysis.pareto import candidates, values_of
 from analysis.report import write_report
 from analysis.report_verified import verified_words
 from analysis.results import read_study
@@ -21,11 +23,13 @@ from study.search.proposer import Proposal, Proposer
 from study.search.scheduler import StudyScheduler
 from study.search.searcher import StudySearcher
 from study.search.slots import Slots
+from study.store import StudyStore
 from study.verify import verify
 from trainables.config import ModelConfig, StudentConfig, TrialAssignment
 from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord
+from trainables.metrics import metric
 from trainables.profile import describe_device, profile_architectures
-from trainables.records import TeacherRecord
+from trainables.records import REFERENCE_ATTRIBUTE, TeacherRecord
 from trainables.student import StudentTrial
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher, train_teacher
@@ -44,6 +48,7 @@ def run_stages(launch: Launch) -> Path:
         teacher = teach(launch)
         profiles = profile(launch)
         search(launch, teacher, profiles)
+        _keep_reference(launch.store)
         _verify(launch, teacher)
         progress.stage("report", "tables and figures")
         report = write_report(paths.root)
@@ -200,6 +205,15 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
     if launch.asked_to_end() or not proposer.is_finished:
         raise StudyInterruptedError("the search was asked to end")
+
+
+def _keep_reference(store: StudyStore) -> None:
+    """Choose the reference point of hypervolumes, once: what `extend` adds is measured from the same."""
+    objectives = [metric(name) for name in store.config.objectives]
+    finished = candidates(store.trials(), objectives)
+    if finished and REFERENCE_ATTRIBUTE not in store.study.user_attrs:
+        chosen = reference_point(values_of(finished, objectives), objectives)
+        store.study.set_user_attr(REFERENCE_ATTRIBUTE, chosen.tolist())
 
 
 def _has_students(launch: Launch) -> bool:

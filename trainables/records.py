@@ -53,6 +53,7 @@ STUDENT_ATTRIBUTE = "student"  # StudentConfig as JSON data
 METRICS_ATTRIBUTE = "metrics"  # final metrics, name -> value or None
 ORIGIN_ATTRIBUTE = "origin"  # "baseline" or "search"
 DUPLICATE_ATTRIBUTE = "duplicate_of"  # number of the trial that was trained instead
+BREAKS_ATTRIBUTE = "breaks"  # the constraint that it does not keep
 REASON_ATTRIBUTE = "reason"  # why it was stopped or failed
 FACTS_ATTRIBUTE = "facts"  # device, host and versions, name -> text
 SLOT_ATTRIBUTE = "slot"  # which of the concurrent slots it ran on, from 0
@@ -62,6 +63,7 @@ EPOCH_PREFIX = "epoch:"  # + number, which may be a fraction: the metrics then
 DECISION_PREFIX = "decision:"  # + epoch: `RungDecision`
 # User attributes of an Optuna study.
 EXHAUSTED_ATTRIBUTE = "exhausted"  # the sampler found nothing but duplicates for long
+REFERENCE_ATTRIBUTE = "reference_point"  # of hypervolumes: a value for each objective, in its own unit
 OBJECTIVES_ATTRIBUTE = "objectives"  # metric names, in the order of the directions
 
 
@@ -106,6 +108,7 @@ class TrialRecord(Frozen):
     epochs: tuple[dict[str, float | None], ...] = Field(description='by epoch, each with its "epoch"')
     origin: str | None
     duplicate_of: int | None
+    breaks: str | None = None
     reason: str | None
     slot: int | None
     spans: tuple[tuple[float, float | None], ...]
@@ -115,8 +118,8 @@ class TrialRecord(Frozen):
 
     @property
     def may_stand_on_a_front(self) -> bool:
-        """Whether it ran its full budget itself."""
-        return self.state is TrialState.COMPLETE and self.duplicate_of is None
+        """Whether it ran its full budget itself, and keeps every constraint."""
+        return self.state is TrialState.COMPLETE and self.duplicate_of is None and self.breaks is None
 
     @property
     def is_paused(self) -> bool:
@@ -157,6 +160,7 @@ class TrialRecord(Frozen):
             epochs=tuple(ordered),
             origin=attributes.get(ORIGIN_ATTRIBUTE),
             duplicate_of=attributes.get(DUPLICATE_ATTRIBUTE),
+            breaks=attributes.get(BREAKS_ATTRIBUTE),
             reason=attributes.get(REASON_ATTRIBUTE),
             slot=attributes.get(SLOT_ATTRIBUTE),
             spans=tuple((start, end) for start, end in attributes.get(SPANS_ATTRIBUTE, ())),

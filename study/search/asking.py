@@ -1,5 +1,6 @@
 """Which sampler a trial is asked from: seeded for it, told the method that is due, and what is known beforehand."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, final
@@ -9,6 +10,7 @@ from optuna.trial import FixedTrial
 
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
+from study.search.constraints import parse_constraints
 from study.search.samplers import SamplingContext, proposals
 from study.search.shares import method_shares
 from trainables.config import StudentConfig
@@ -27,7 +29,15 @@ class Asking:
         self._space = space
         self._isolated = isolated
         self._proposals = proposals(
-            SamplingContext(config.search, config.seed, space.suggest, self._known_objectives())
+            SamplingContext(
+                config.search,
+                config.seed,
+                space.suggest,
+                self._known_objectives(),
+                objectives=config.objectives,
+                constraints=parse_constraints(config.search.constraints),
+                metric_of=self._metric_of,
+            )
         )
 
     def sampler(self, number: int, num_asked: Mapping[str, int], *, is_enqueued: bool) -> BaseSampler:
@@ -43,18 +53,15 @@ class Asking:
 
     def _known_objectives(self) -> dict[int, Callable[[Mapping[str, Any]], float]]:
         """By index, each objective that the profile tells before a student is trained."""
-
-        def teller(name: str) -> Callable[[Mapping[str, Any]], float]:
-            def tell(parameters: Mapping[str, Any]) -> float:
-                value = self._isolated(self._space.suggest(FixedTrial(dict(parameters)))).get(name)  # type: ignore[arg-type] # asked alike
-                return math.nan if value is None else value
-
-            return tell
-
         isolated = [
             index for index, name in enumerate(self._config.objectives) if metric(name).source is Source.ISOLATED
         ]
-        return {index: teller(self._config.objectives[index]) for index in isolated}
+        return {index: functools.partial(self._metric_of, name=self._config.objectives[index]) for index in isolated}
+
+    def _metric_of(self, parameters: Mapping[str, Any], name: str) -> float:
+        """An isolated metric of the student that has these parameters; NaN where it is unknown."""
+        value = self._isolated(self._space.suggest(FixedTrial(dict(parameters)))).get(name)  # type: ignore[arg-type] # asked alike
+        return math.nan if value is None else value
 
     def _due_method(self, num_asked: Mapping[str, int]) -> str:
         """The method that is furthest behind its share."""

@@ -1,112 +1,52 @@
 """What is known and believed of a space's points, given a history of trials; and which point promises most."""
 
-# Shapes: N points, M objectives. Every objective is better when it is more.
+# Shapes: N points, M objectives. Every objective is better when it is more, and a constraint is kept from 0 on.
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from moocore import is_nondominated
 from numpy.typing import NDArray
+from scipy.special import log_ndtr
 
 from study.search.candidates import Candidate
+from study.search.encoding import Encoder
+from study.search.history import History
 from study.search.improvement import expected_improvement
-from study.search.surrogate import Encoder, Surrogate
+from study.search.known_functions import KnownFunctions
+from study.search.models import Models
+from study.search.projection import projected_ends
+from study.search.surrogate import Conditioned, Posterior, Surrogate
 
 Array = NDArray[np.float64]
-Known = Callable[[Mapping[str, Any]], float]
 
-REFIT_GROWTH = 1.2  # hyperparameters are chosen anew whenever so many times as many trials are complete
 MARGIN_FRACTION = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """Complete trials by number, with their values (points, objectives), and the points that are being tried."""
+class Belief:
+    """Of points: means and deviations of the objectives, (points, objectives); of what is known, the value and 0.
 
-    numbers: tuple[int, ...]
-    points: tuple[Candidate, ...]
-    values_NM: Array
-    pending: tuple[Candidate, ...]
-
-    @property
-    def front(self) -> list[Candidate]:
-        """The complete points that no other one dominates."""
-        if not self.points:
-            return []
-        return [point for point, is_best in zip(self.points, is_nondominated(-self.values_NM), strict=True) if is_best]
-
-
-@final
-class KnownFunctions:
-    """Functions of a point's parameters, each called once a point; what they give must be finite."""
-
-    def __init__(self, what: str, functions: Mapping[int, Known]) -> None:
-        """Call `functions` by their index; `what` they are is for the error message."""
-        self._what = what
-        self._functions = dict(functions)
-        self._told: dict[tuple[int, tuple[tuple[str, Any], ...]], float] = {}
-
-    @property
-    def indices(self) -> list[int]:
-        """Of the functions."""
-        return sorted(self._functions)
-
-    def values(self, index: int, points: Sequence[Candidate]) -> Array:
-        """Shape (points,), in the function's own units.
-
-        Raises:
-            ValueError: a value is not a finite number; the message names the point.
-        """
-        return np.array([self._value(index, point) for point in points])
-
-    def _value(self, index: int, point: Candidate) -> float:
-        value = self._told.get((index, point.key))
-        if value is None:
-            value = float(self._functions[index](point.parameters))
-            if not np.isfinite(value):
-                given = ", ".join(f"{name} = {each!r}" for name, each in point.parameters.items())
-                raise ValueError(f"{self._what} {index} is {value} at {given}: it must be a finite number")
-            self._told[index, point.key] = value
-        return value
-
-
-@final
-class Models:
-    """The surrogates of a study's unknown objectives, from one ask to the next.
-
-    Their hyperparameters are chosen whenever the history has grown by a fifth, from the trials with the lowest numbers
-    then: so that they, and what is asked, do not depend on when this process began.
+    The chance that a point keeps every unknown constraint, (points,), as its logarithm; and whether it would if each
+    came to be what is believed of it.
     """
 
-    def __init__(self) -> None:
-        self._fitted: dict[int, tuple[tuple[int, ...], tuple[int, ...], Surrogate]] = {}
-
-    def surrogate(self, objective: int, encoder: Encoder, columns: Array, history: History) -> Surrogate:
-        """The objective's model; `columns` are the history's points as `encoder` has them."""
-        used = np.argsort(history.numbers, kind="stable")[: last_refit(len(history.numbers))]
-        key = tuple(history.numbers[index] for index in used)
-        kept = self._fitted.get(objective)
-        if kept is not None and kept[0] == key and kept[1] == tuple(encoder.groups):
-            return kept[2]
-        surrogate = Surrogate(encoder)
-        surrogate.fit(columns[used], history.values_NM[used, objective])
-        self._fitted[objective] = (key, tuple(encoder.groups), surrogate)
-        return surrogate
-
-
-def last_refit(num_complete: int) -> int:
-    """How many trials were complete at the last turn of the schedule 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, ..."""
-    turn = 2
-    while (following := max(turn + 1, int(turn * REFIT_GROWTH))) <= num_complete:
-        turn = following
-    return min(turn, num_complete)
+    means_NM: Array
+    deviations_NM: Array
+    log_feasible_N: Array
+    is_feasible_N: NDArray[np.bool_]
 
 
 @final
 class Beliefs:
-    """A history with its models: pending points count as if they had reached what is believed of them."""
+    """A history with its models.
+
+    Running trials count on the front as if they had reached what is believed of them, whatever they have shown so far
+    and even if they are paused: what another worker could add there is what goes beyond it. Stopped ones will reach
+    nothing, and another study's are not on this one's front: these tell the models alone.
+    """
 
     def __init__(
         self, history: History, known: KnownFunctions, models: Models, signs: Array, encoder: Encoder, worst_M: Array
@@ -114,42 +54,80 @@ class Beliefs:
         """Condition on `history`.
 
         Args:
-            history: at least two complete trials.
+            history: with a complete trial at least, of the study or of another.
             known: the known objectives by index.
-            models: kept from one ask to the next.
+            models: up to date with the history.
             signs: 1 where an objective is maximised, -1 where it is minimised.
             encoder: of every point that will be asked about.
             worst_M: of each objective, the worst value that any candidate is known to have; infinite if unknown.
         """
         self._known, self._signs, self._encoder = known, signs, encoder
-        self._columns = encoder.encode(history.points)
-        unknown = [index for index in range(len(signs)) if index not in known.indices]
-        self._surrogates = {index: models.surrogate(index, encoder, self._columns, history) for index in unknown}
-        values_NM = history.values_NM
-        self._told = {index: values_NM[:, index] for index in unknown}
-        if history.pending:
-            believed_NM, _ = self.of(history.pending)
-            self._columns = np.vstack([self._columns, encoder.encode(history.pending)])
-            self._told = {index: np.append(self._told[index], believed_NM[:, index]) for index in unknown}
-            values_NM = np.vstack([values_NM, believed_NM])
-        self._front_KM = values_NM[is_nondominated(-values_NM)]
-        self._reference_M = reference(self._front_KM, worst_M)
+        ends_NM, variances_NM = projected_ends(history.curves, history.ends_NM)
+        told, silent = encoder.encode(history.points), encoder.encode(history.silent)
+        is_running_N = np.arange(len(told)) >= history.num_ended
 
-    def of(self, points: Sequence[Candidate]) -> tuple[Array, Array]:
-        """Means and deviations of the objectives, (points, objectives); the deviation of what is known is 0."""
+        def given(surrogate: Surrogate, values: Array, variances: Array | None) -> Conditioned:
+            """The running points of which nothing is known count as what is believed of them."""
+            knows = np.isfinite(values)
+            conditioned = surrogate.given(told[knows], values[knows], None if variances is None else variances[knows])
+            return conditioned.expecting(np.vstack([told[is_running_N & ~knows], silent]))
+
+        self._objectives = {
+            index: given(surrogate, ends_NM[:, index], variances_NM[:, index])
+            for index, surrogate in models.objectives.items()
+        }
+        self._constraints = [
+            given(surrogate, history.margins_NK[:, index], None) for index, surrogate in models.constraints.items()
+        ]
+        reached_NM = history.ends_NM[history.standing]
+        if history.running:
+            believed = self.of(history.running)
+            reached_NM = np.vstack([reached_NM, believed.means_NM[believed.is_feasible_N]])
+        self._front_KM = nondominated(reached_NM)
+        complete_NM = history.ends_NM[history.is_complete_N]
+        self._reference_M = reference(self._front_KM if len(self._front_KM) else nondominated(complete_NM), worst_M)
+
+    def of(self, points: Sequence[Candidate]) -> Belief:
+        """What is known and believed of points."""
         means_NM, deviations_NM = np.zeros((2, len(points), len(self._signs)))
         for index in self._known.indices:
             means_NM[:, index] = self._signs[index] * self._known.values(index, points)
         at = self._encoder.encode(points)
-        for index, surrogate in self._surrogates.items():
-            told = surrogate.posterior(self._columns, self._told[index], at)
+        for index, conditioned in self._objectives.items():
+            told = conditioned.at(at)
             means_NM[:, index], deviations_NM[:, index] = told.means, told.deviations
-        return means_NM, deviations_NM
+        log_feasible_N, is_feasible_N = np.zeros(len(points)), np.ones(len(points), dtype=bool)
+        for conditioned in self._constraints:
+            told = conditioned.at(at)
+            log_feasible_N += log_chance_of_feasibility(told)
+            is_feasible_N &= told.means >= 0.0
+        return Belief(means_NM, deviations_NM, log_feasible_N, is_feasible_N)
 
-    def promise(self, points: Sequence[Candidate]) -> Array:
-        """Expected hypervolume improvement of each point, (points,)."""
-        means_NM, deviations_NM = self.of(points)
-        return expected_improvement(means_NM, deviations_NM, self._front_KM, self._reference_M)
+    def log_promise(self, points: Sequence[Candidate]) -> Array:
+        """Logarithm of what each point promises, (points,).
+
+        That is its expected hypervolume improvement, times the chance that it keeps the unknown constraints (Gardner et
+        al. 2014). While no point is known to keep them there is no front to improve on, and it is that chance alone
+        (Gelbart et al. 2014).
+        """
+        belief = self.of(points)
+        if self._constraints and not len(self._front_KM):
+            return belief.log_feasible_N
+        growth_N = expected_improvement(belief.means_NM, belief.deviations_NM, self._front_KM, self._reference_M)
+        with np.errstate(divide="ignore"):
+            log_promise: Array = np.log(growth_N) + belief.log_feasible_N
+        return log_promise
+
+
+def log_chance_of_feasibility(margin: Posterior) -> Array:
+    """Logarithm of the probability that a normal margin is at least 0; finite where the probability itself is 0."""
+    logarithms: Array = log_ndtr(margin.means / margin.deviations)
+    return logarithms
+
+
+def nondominated(values_NM: Array) -> Array:
+    """The rows that no other one dominates."""
+    return values_NM[is_nondominated(-values_NM)] if len(values_NM) else values_NM
 
 
 def reference(front_KM: Array, worst_M: Array) -> Array:

@@ -1,12 +1,15 @@
 """What a define-by-run space holds: every point where they are finitely many, else points drawn and varied."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, overload
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -16,6 +19,7 @@ from optuna.distributions import (
 
 # A function that asks a trial for its parameters, as an objective does, or the distributions of a flat space.
 Space = Callable[[Any], object] | Mapping[str, BaseDistribution]
+Array = NDArray[np.float64]
 Chooser = Callable[[str, BaseDistribution], Any]
 
 
@@ -113,16 +117,27 @@ def draw(distribution: BaseDistribution, stream: np.random.Generator) -> Any:
     return from_unit(distribution, float(stream.random()))
 
 
-def to_unit(distribution: BaseDistribution, value: Any) -> float:
-    """Where a number stands between its ends, in [0, 1], on the distribution's own scale."""
+@overload
+def to_unit(distribution: BaseDistribution, values: float) -> float: ...
+
+
+@overload
+def to_unit(distribution: BaseDistribution, values: Array) -> Array: ...
+
+
+def to_unit(distribution: BaseDistribution, values: float | Array) -> float | Array:
+    """Where numbers, one or many, stand between the ends, in [0, 1], on the distribution's own scale."""
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         raise TypeError(f"{distribution} is not a range of numbers")
     low, high = float(distribution.low), float(distribution.high)
+    given = np.clip(np.asarray(values, dtype=np.float64), low, high)
     if low == high:
-        return 0.5
-    if distribution.log:
-        low, high, value = np.log(low), np.log(high), np.log(value)
-    return float(np.clip((value - low) / (high - low), 0.0, 1.0))
+        places: Array = np.full(given.shape, 0.5)
+    elif distribution.log:
+        places = np.log(given / low) / math.log(high / low)
+    else:
+        places = (given - low) / (high - low)
+    return places if places.shape else float(places)
 
 
 def from_unit(distribution: BaseDistribution, place: float) -> Any:
@@ -130,7 +145,7 @@ def from_unit(distribution: BaseDistribution, place: float) -> Any:
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         raise TypeError(f"{distribution} is not a range of numbers")
     low, high = float(distribution.low), float(distribution.high)
-    value = float(np.exp(np.log(low) + place * np.log(high / low))) if distribution.log else low + place * (high - low)
+    value = low * (high / low) ** place if distribution.log else low + place * (high - low)
     if isinstance(distribution, IntDistribution):
         steps = round((value - low) / distribution.step)
         return int(min(distribution.high, distribution.low + steps * distribution.step))
@@ -139,18 +154,29 @@ def from_unit(distribution: BaseDistribution, place: float) -> Any:
     return float(min(high, max(low, value)))
 
 
-def random_points(space: Space, count: int, stream: np.random.Generator) -> Iterator[Candidate]:
-    """So many points, drawn parameter by parameter as the space asks."""
+def random_points(
+    space: Space, count: int, stream: np.random.Generator, fixed: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Candidate]:
+    """So many points, drawn parameter by parameter as the space asks; `fixed` ones are as given."""
+
+    def choose(name: str, distribution: BaseDistribution) -> Any:
+        return fixed[name] if name in fixed else draw(distribution, stream)
+
     for _ in range(count):
-        yield trace(space, lambda _, distribution: draw(distribution, stream))
+        yield trace(space, choose)
 
 
-def neighbours(space: Space, point: Candidate, count: int, stream: np.random.Generator) -> Iterator[Candidate]:
-    """So many points that differ from `point` in one parameter, and in what hangs on it."""
-    names = list(point.parameters)
-    for index in range(count):
-        changed = names[index % len(names)]
-        yield trace(space, _varying(point, changed, stream))
+def neighbours(
+    space: Space,
+    point: Candidate,
+    count: int,
+    stream: np.random.Generator,
+    fixed: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[Candidate]:
+    """So many points that differ from `point` in one parameter, not a `fixed` one, and in what hangs on it."""
+    names = [name for name in point.parameters if name not in fixed]
+    for index in range(count if names else 0):
+        yield trace(space, _varying(point, names[index % len(names)], stream))
 
 
 def _varying(point: Candidate, changed: str, stream: np.random.Generator) -> Chooser:

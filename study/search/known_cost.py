@@ -10,20 +10,20 @@ import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from study.search.beliefs import Beliefs, History, Known, KnownFunctions, Models
-from study.search.candidates import Candidate, Space, draw, enumerate_space, neighbours, random_points, trace
-from study.search.surrogate import Encoder
+from study.search.beliefs import Beliefs
+from study.search.candidates import Candidate, Space, draw
+from study.search.encoding import Encoder
+from study.search.history import ConstraintOf, CurveOf, Reading, signs
+from study.search.known_functions import Known, KnownFunctions
+from study.search.models import Models
+from study.search.projection import MIN_COMPLETE
+from study.search.supply import NUM_STARTS, Supply
 
 Array = NDArray[np.float64]
 
-MAX_ENUMERATED = 20_000
-NUM_DRAWN = 1_024
-NUM_STARTS = 16
-NUM_NEIGHBOURS = 16
-NUM_CLIMBS = 2
+NUM_CLIMBS = 3
 NUM_NEAR_GOAL = 8
 
 
@@ -31,10 +31,13 @@ NUM_NEAR_GOAL = 8
 class KnownCostSampler(BaseSampler):
     """Asks for the point that is expected to grow the dominated hypervolume most, its cost known beforehand.
 
-    Objectives in `known` enter exactly; each of the others is modelled by a Gaussian process of its own. Running trials
-    count as if they had reached what the model believes of them, so that parallel workers ask for different points. The
-    first trials spread over the range of the first known objective. COMPLETE trials alone inform the model: a PRUNED
-    one was cut off at an unknown distance from what it would have reached.
+    Objectives in `known` enter exactly; each of the others is modelled by a Gaussian process of its own, of the
+    COMPLETE trials' values. Given `curve`, also of what those would have come to that were stopped (PRUNED) or still
+    run: their last values, carried on by a straight line over the COMPLETE trials that have shown theirs at the same
+    budget (`projected_ends`). A running trial counts on the front as what is believed of it, so that parallel workers
+    ask for different points; a stopped one does not count there. Unknown constraints are modelled too, and the
+    improvement is multiplied by the chance that they are kept. The first trials spread over the range of the first
+    known objective.
 
     What it asks is a function of its seed, the trial's number and the history.
 
@@ -42,13 +45,21 @@ class KnownCostSampler(BaseSampler):
         space: the function that suggests a point, or the distributions of a flat space. Without it, points are like
             those that trials have had; what no trial has had yet is drawn at random.
         known: for each known objective, by its index, a function of the parameters; in the objective's own units.
-        constraints: functions of the parameters; a point is asked only where each gives at most 0.
-        num_startup_trials: complete trials before the model is asked; at least 2.
+        constraints: functions of the parameters; a point is asked only where each gives at most 0. They need `space`.
+        unknown_constraints: each reads a value off a COMPLETE trial, which keeps the constraint where it is at most 0;
+            None where it is unknown, and nothing is held against the trial.
+        curve: what a trial showed on its way: budget and the values then, one for each objective, NaN where unknown, by
+            ascending budget. Without it, only COMPLETE trials tell anything.
+        evidence: COMPLETE trials of another study with the same objectives: they tell the models what their like here
+            would, but are not on this study's front, and their points may be asked.
+        num_startup_trials: trials before the model is asked, at least 2; with `curve` those that have shown something,
+            three of them COMPLETE. Evidence counts.
         seed: of all that is random.
 
     Raises:
-        ValueError: when asked: a known objective or a constraint is not finite at some point, an index is not one of
-            the study's objectives, or no point of a finite space satisfies the constraints.
+        ValueError: constraints without a space, or evidence that is not COMPLETE; and when asked: a known objective or
+            a constraint is not finite at some point, an index is not one of the study's objectives, values are not as
+            many as those, or no point of the space satisfies the constraints.
     """
 
     def __init__(
@@ -57,18 +68,22 @@ class KnownCostSampler(BaseSampler):
         known: Mapping[int, Known] | None = None,
         *,
         constraints: Sequence[Known] = (),
+        unknown_constraints: Sequence[ConstraintOf] = (),
+        curve: CurveOf | None = None,
+        evidence: Sequence[FrozenTrial] = (),
         num_startup_trials: int = 10,
         seed: int = 0,
     ) -> None:
-        self._space = space
+        if constraints and space is None:
+            raise ValueError("constraints are given without a space: what is drawn at random could break them")
         self._known = KnownFunctions("known objective", known or {})
-        self._constraints = KnownFunctions("constraint", dict(enumerate(constraints)))
+        self._supply = Supply(space, KnownFunctions("constraint", dict(enumerate(constraints))), seed)
+        self._reading = Reading(curve, unknown_constraints, evidence)
         self._num_startup_trials = max(2, num_startup_trials)
-        self._fixed: dict[str, Any] = {}
+        self._num_complete_first = self._num_startup_trials if curve is None else MIN_COMPLETE
         self._seed = seed
-        self._enumerated = None if space is None else enumerate_space(space, at_most=MAX_ENUMERATED)
         self._models = Models()
-        self._encoder = None if self._enumerated is None else Encoder(self._enumerated)
+        self._fixed: dict[str, Any] = {}
         self._asked: tuple[int, Candidate] | None = None
 
     def fix(self, parameters: Mapping[str, Any]) -> None:
@@ -103,57 +118,27 @@ class KnownCostSampler(BaseSampler):
         return draw(param_distribution, np.random.default_rng([self._seed, trial.number, len(trial.params)]))
 
     def _choose(self, study: optuna.Study, number: int) -> Candidate | None:
-        signs = np.array([1.0 if each is StudyDirection.MAXIMIZE else -1.0 for each in study.directions])
+        signs_M = signs(study)
         for index in self._known.indices:
-            if not 0 <= index < len(signs):
-                raise ValueError(f"known objective {index}: the study has objectives 0 to {len(signs) - 1}")
-        history = _history(study, number, signs)
+            if not 0 <= index < len(signs_M):
+                raise ValueError(f"known objective {index}: the study has objectives 0 to {len(signs_M) - 1}")
+        history = self._reading.history(study, number)
         stream = np.random.default_rng([self._seed, number])
-        points = self._allowed(self._points(history, stream))
+        points = self._supply.points(history, self._fixed, stream)
         if not points:
             return None
-        tried = {each.key for each in (*history.points, *history.pending)}
+        tried = {each.key for each in history.own}
         fresh = [each for each in points if each.key not in tried] or points
-        if len(history.points) < self._num_startup_trials:
+        if len(history.points) < self._num_startup_trials or history.num_complete < self._num_complete_first:
             return self._spread(fresh, len(tried), stream)
-        encoder = self._encoder or Encoder([*points, *history.points, *history.pending])
-        worst_M = np.full(len(signs), np.inf)
+        encoder = Encoder([*history.points, *history.silent, *self._supply.typical])
+        worst_M = np.full(len(signs_M), np.inf)
         for index in self._known.indices:
-            worst_M[index] = (signs[index] * self._known.values(index, points)).min()
-        beliefs = Beliefs(history, self._known, self._models, signs, encoder, worst_M)
+            worst_M[index] = (signs_M[index] * self._known.values(index, points)).min()
+        unknown = [index for index in range(len(signs_M)) if index not in self._known.indices]
+        self._models.update(history, encoder, unknown)
+        beliefs = Beliefs(history, self._known, self._models, signs_M, encoder, worst_M)
         return self._most_promising(beliefs, fresh, tried, stream)
-
-    def _points(self, history: History, stream: np.random.Generator) -> Sequence[Candidate]:
-        """All points of a finite space; of any other some drawn, and neighbours of those on the front."""
-        if self._enumerated is not None:
-            return self._enumerated
-        if self._space is not None:
-            drawn = list(random_points(self._space, NUM_DRAWN, stream))
-            return [*drawn, *self._varied(history.front[:NUM_STARTS], stream)]
-        return [
-            trace(each.distributions, lambda _, distribution: draw(distribution, stream))
-            for each in history.points
-            for _ in range(NUM_DRAWN // len(history.points))
-        ]
-
-    def _varied(self, points: Sequence[Candidate], stream: np.random.Generator) -> list[Candidate]:
-        if self._space is None:
-            return []
-        return [other for each in points for other in neighbours(self._space, each, NUM_NEIGHBOURS, stream)]
-
-    def _allowed(self, points: Sequence[Candidate]) -> list[Candidate]:
-        """The points that have the fixed parameters and satisfy every constraint."""
-        agreeing = [
-            each for each in points if all(each.parameters.get(name) == value for name, value in self._fixed.items())
-        ]
-        allowed = [True] * len(agreeing)
-        for index in self._constraints.indices:
-            values = self._constraints.values(index, agreeing)
-            allowed = [before and value <= 0.0 for before, value in zip(allowed, values, strict=True)]
-        kept = [each for each, may in zip(agreeing, allowed, strict=True) if may]
-        if self._enumerated is not None and agreeing and not kept:
-            raise ValueError(f"none of the {len(agreeing)} points of the space satisfies the constraints")
-        return kept
 
     def _spread(self, points: Sequence[Candidate], place: int, stream: np.random.Generator) -> Candidate:
         """One of the points nearest to a place in the range of the first known objective, which the places fill."""
@@ -167,33 +152,17 @@ class KnownCostSampler(BaseSampler):
     def _most_promising(
         self, beliefs: Beliefs, points: Sequence[Candidate], tried: set[Any], stream: np.random.Generator
     ) -> Candidate:
-        leading = _leading(beliefs, points)
-        if self._enumerated is None:
-            for _ in range(NUM_CLIMBS):  # from many starts, to the best of their neighbours
-                near = [each for each in self._allowed(self._varied(leading, stream)) if each.key not in tried]
-                leading = _leading(beliefs, [*leading, *near])
-        return leading[0]
-
-
-def _history(study: optuna.Study, number: int, signs: Array) -> History:
-    """All but the trial that is asked for."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
-    others = [each for each in trials if each.number != number and each.params]
-    complete = [each for each in others if each.state is TrialState.COMPLETE]
-    return History(
-        numbers=tuple(each.number for each in complete),
-        points=tuple(Candidate(each.params, each.distributions) for each in complete),
-        values_NM=np.array([each.values for each in complete], dtype=np.float64).reshape(-1, len(signs)) * signs,
-        pending=tuple(
-            Candidate(each.params, each.distributions) for each in others if each.state is TrialState.RUNNING
-        ),
-    )
-
-
-def _leading(beliefs: Beliefs, points: Sequence[Candidate]) -> list[Candidate]:
-    """The most promising points, the best first."""
-    promise = beliefs.promise(points)
-    return [points[index] for index in np.argsort(-promise, kind="stable")[:NUM_STARTS]]
+        """The best of the points, or of what is found climbing from the best of them to their best neighbours."""
+        promise_N = beliefs.log_promise(points)
+        for _ in range(NUM_CLIMBS):
+            order = np.argsort(-promise_N, kind="stable")[:NUM_STARTS]
+            leading = [points[index] for index in order]
+            near = [each for each in self._supply.near(leading, self._fixed, stream) if each.key not in tried]
+            if not near:
+                break
+            points = [*leading, *near]
+            promise_N = np.concatenate([promise_N[order], beliefs.log_promise(near)])
+        return points[int(np.argmax(promise_N))]
 
 
 def van_der_corput(index: int) -> float:

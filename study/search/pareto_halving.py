@@ -3,7 +3,7 @@
 # Shapes: N trials at a rung, M objectives. Every objective is better when it is more.
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -18,14 +18,6 @@ Array = NDArray[np.float64]
 
 NUM_PEERS = 12
 MARGIN_FRACTION = 0.1
-
-
-@dataclass(slots=True)
-class Rung:
-    """The trials that came to one rung: what they showed there."""
-
-    numbers: list[int] = field(default_factory=list)
-    values: list[tuple[float, ...]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +63,7 @@ class ParetoHalving:
         self._least_gain = least_gain
         self._keep_fraction = keep_fraction
         self._pauses = pauses
-        self._rungs: dict[float, Rung] = {}
+        self._rungs: dict[float, dict[int, tuple[float, ...]]] = {}  # by epoch, what each trial showed there
         self._ends: dict[int, tuple[float, ...]] = {}
         self._decisions: dict[tuple[int, float], RungDecision] = {}
 
@@ -137,17 +129,13 @@ class ParetoHalving:
         return None
 
     def _enter(self, number: int, epoch: float, values: Sequence[float]) -> None:
-        rung = self._rungs.setdefault(epoch, Rung())
-        rung.numbers.append(number)
-        rung.values.append(tuple(values))
+        self._rungs.setdefault(epoch, {})[number] = tuple(values)
 
     def _standing(self, epoch: float) -> Standing:
-        rung = self._rungs[epoch]
-        shown_NM = np.array(rung.values)
-        ends_NM = np.full_like(shown_NM, np.nan)
-        for row, number in enumerate(rung.numbers):
-            ends_NM[row] = self._ends.get(number, np.nan)
-        has_ended_N = np.isfinite(ends_NM).all(axis=1)
+        rung = dict(sorted(self._rungs[epoch].items()))  # whoever came first: after a restart that is forgotten
+        shown_NM: Array = np.array(list(rung.values()), dtype=np.float64)
+        has_ended_N = np.array([number in self._ends for number in rung])
+        ends_NM: Array = np.array([self._ends.get(number, (np.nan,) * shown_NM.shape[1]) for number in rung])
         num_ended = int(has_ended_N.sum())
         means_NM, deviations_NM = np.where(has_ended_N[:, None], ends_NM, shown_NM), np.zeros_like(shown_NM)
         if num_ended >= MIN_COMPLETE:
@@ -159,7 +147,7 @@ class ParetoHalving:
                     deviations_NM[row, objective] = line.variance**0.5
         else:
             means_NM = shown_NM  # all as they were here: an end is no match for a beginning
-        return Standing(tuple(rung.numbers), means_NM, deviations_NM, num_ended)
+        return Standing(tuple(rung), means_NM, deviations_NM, num_ended)
 
     def _peers(self, shown_NM: Array, has_ended_N: NDArray[np.bool_], row: int) -> NDArray[np.intp]:
         """The trials that have come to their end whose cost is most like that of the one in this row."""
@@ -174,8 +162,9 @@ class ParetoHalving:
         means_NM = standing.means_NM
         is_best_N = is_nondominated(-means_NM, keep_weakly=True)
         front = means_NM[is_best_N]
-        low, extent = front.min(axis=0), np.ptp(front, axis=0)
-        extent = np.where(extent > 0.0, extent, np.where(np.ptp(means_NM, axis=0) > 0.0, np.ptp(means_NM, axis=0), 1.0))
+        low, extent, extent_of_all = front.min(axis=0), np.ptp(front, axis=0), np.ptp(means_NM, axis=0)
+        rounding = 1e-9 * np.abs(means_NM).max(axis=0)  # projected ends that are the same differ by less
+        extent = np.where(extent > rounding, extent, np.where(extent_of_all > rounding, extent_of_all, 1.0))
         reference = low - MARGIN_FRACTION * extent
         total = hypervolume(-front, ref=-reference)
         gains = []
@@ -184,7 +173,7 @@ class ParetoHalving:
             others = np.delete(means_NM, row, axis=0) if is_best_N[row] else front
             others = others[is_nondominated(-others)] if len(others) else others
             grown = expected_improvement(means_NM[[row]], standing.deviations_NM[[row]], others, reference)
-            gains.append(float(grown[0]) / total)
+            gains.append(round(float(grown[0]) / total, 12))  # of a front of two both add the same: no rounding decides
         return gains
 
     def _passes(self, standing: Standing, number: int, epoch: float, gain: float) -> tuple[bool, str]:

@@ -12,12 +12,14 @@ from optuna.trial import Trial
 from search_spaces.space import SearchSpace
 from study.config import SearchConfig
 from study.search.asking import Asking, IsolatedMetrics
+from study.search.constraints import broken_by, parse_constraints
 from study.search.ledger import Ledger
 from study.search.stopping import EarlyStopping
 from study.store import StudyStore
 from trainables.config import StudentConfig
 from trainables.metrics import Metric, metric
 from trainables.records import (
+    BREAKS_ATTRIBUTE,
     DUPLICATE_ATTRIBUTE,
     EXHAUSTED_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
@@ -61,6 +63,7 @@ class Proposer:
         self._config: SearchConfig = store.config.search
         self._num_trials = num_trials if num_trials is not None else self._config.num_trials
         self._objectives: tuple[Metric, ...] = tuple(metric(name) for name in store.config.objectives)
+        self._constraints = parse_constraints(self._config.constraints)
         self._asking = Asking(store.config, space, isolated)
         self._ledger = Ledger(store, self._objectives)
         self._stopping: EarlyStopping | None = None
@@ -107,13 +110,13 @@ class Proposer:
         while self._unfinished:
             number = self._unfinished.popleft()
             student = self._ledger[number].student or self._configure_again(number)
-            if not self._settle_duplicate(number):
+            if not self._settle_duplicate(number) and not self._settle_infeasible(number, student):
                 return self._proposal(number, student)
         for _ in range(self._max_duplicates):
             if self._num_counted() >= self._num_trials or self._is_exhausted():
                 return None
             number, student = self._ask()
-            if not self._settle_duplicate(number):
+            if not self._settle_duplicate(number) and not self._settle_infeasible(number, student):
                 return self._proposal(number, student)
         self._store.study.set_user_attr(EXHAUSTED_ATTRIBUTE, value=True)
         return None
@@ -153,6 +156,9 @@ class Proposer:
             if value is None or not math.isfinite(value):
                 self._end(number, optuna.trial.TrialState.FAIL, metrics, facts, reason=f"{each.name} is {value}")
                 return
+        broken = self._broken(metrics)
+        if broken is not None:
+            self._ledger.write(number, {BREAKS_ATTRIBUTE: broken})
         self._end(number, optuna.trial.TrialState.COMPLETE, metrics, facts)
 
     def prune(self, number: int, metrics: Mapping[str, float | None], facts: Mapping[str, str], reason: str) -> None:
@@ -168,7 +174,9 @@ class Proposer:
         return bool(self._store.study.user_attrs.get(EXHAUSTED_ATTRIBUTE, False))
 
     def _num_counted(self) -> int:
-        return sum(record.duplicate_of is None and record.state is not TrialState.WAITING for record in self.records())
+        waits = (TrialState.WAITING,)
+        counted = (each for each in self.records() if each.duplicate_of is None and each.state not in waits)
+        return sum(each.breaks is None or each.state is TrialState.COMPLETE for each in counted)
 
     def _ask(self) -> tuple[int, StudentConfig]:
         waiting = [each.number for each in self.records() if each.state is TrialState.WAITING]
@@ -226,6 +234,23 @@ class Proposer:
         elif original.state is TrialState.FAILED:
             self.fail(number, original.reason or "")
         return True
+
+    def _settle_infeasible(self, number: int, student: StudentConfig) -> bool:
+        """Whether the trial is known to break a constraint: then it is not trained, and does not count."""
+        broken = broken_by(self._constraints, self._isolated(student))
+        if broken is None:
+            return False
+        self._ledger.write(number, {BREAKS_ATTRIBUTE: broken.text})
+        self.prune(number, self._isolated(student), {}, f"not trained: it breaks {broken.text}")
+        return True
+
+    def _broken(self, metrics: Mapping[str, float | None]) -> str | None:
+        """The first constraint that these metrics break; what is unknown breaks none."""
+        for each in self._constraints:
+            value = metrics.get(each.metric.name)
+            if value is not None and each.violation(value) > 0.0:
+                return each.text
+        return None
 
     def _proposal(self, number: int, student: StudentConfig) -> Proposal:
         report_at = () if self._stopping is None else self._stopping.epochs(student)

@@ -15,6 +15,7 @@ from optuna.trial import TrialState as OptunaState
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
 from study.search.asking import Asking
+from study.search.constraints import broken_by, parse_constraints
 from study.search.pareto_halving import ParetoHalving
 from study.search.shares import enqueued_baselines
 from trainables.config import StudentConfig
@@ -94,6 +95,8 @@ class Replay:
         self._space = space
         self._answer = answer
         self._objectives = [metric(name) for name in config.objectives]
+        self._isolated = isolated
+        self._constraints = parse_constraints(config.search.constraints)
         self._asking = Asking(config, space, isolated)
         self._halving = self._early_stopping()
         self._study = optuna.create_study(directions=[each.direction.value for each in self._objectives])
@@ -171,6 +174,9 @@ class Replay:
             self._study.sampler = self._asking.sampler(number, self._num_asked, is_enqueued=is_enqueued)
             trial = self._study.ask()
             student = self._space.suggest(trial)
+            if broken_by(self._constraints, self._isolated(student)) is not None:
+                self._study.tell(trial, state=OptunaState.PRUNED)
+                continue
             parameters = trial.params
             self._asked[trial.number] = trial
             original = self._by_student.get(key := tuple(sorted(parameters.items())))

@@ -9,19 +9,23 @@ import optuna
 from optuna.samplers import (
     BaseSampler,
     BruteForceSampler,
+    GPSampler,
     NSGAIISampler,
     PartialFixedSampler,
     RandomSampler,
     TPESampler,
 )
+from optuna.trial import FrozenTrial
 
 from study.config import SearchConfig
+from study.search.constraints import Constraint
 from trainables.registry import resolve
 
 SAMPLERS = {
     "tpe": "study.search.samplers:tpe",
     "random": "study.search.samplers:random",
     "nsga2": "study.search.samplers:nsga2",
+    "gp": "study.search.samplers:gp",
     "grid": "study.search.samplers:grid",
     "known_cost": "study.search.known_cost_search:known_cost",
 }
@@ -31,13 +35,25 @@ SAMPLERS = {
 class SamplingContext:
     """What a sampler may know of the study it proposes for.
 
-    `known` has, for each objective that is known before training, by its index, a function of a trial's parameters.
+    Args:
+        config: of the search.
+        seed: of the study.
+        suggest: the space.
+        known: for each objective that is known before training, by its index, a function of a trial's parameters.
+        objectives: metric names, in the study's order; with them a sampler can read what trials show on their way.
+        constraints: that students must keep.
+        metric_of: from a trial's parameters and a name, the isolated metric; None: there are no such constraints.
+        evidence: COMPLETE trials of another study that fits.
     """
 
     config: SearchConfig
     seed: int
     suggest: Callable[[Any], object]
     known: Mapping[int, Callable[[Mapping[str, Any]], float]]
+    objectives: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    metric_of: Callable[[Mapping[str, Any], str], float] | None = None
+    evidence: tuple[FrozenTrial, ...] = ()
 
 
 class Proposals(Protocol):
@@ -86,6 +102,23 @@ def random(_: SamplingContext) -> Proposals:
 def nsga2(_: SamplingContext) -> Proposals:
     """The genetic algorithm NSGA-II (Deb et al. 2002)."""
     return _fresh_each_time(lambda seed: NSGAIISampler(seed=seed))
+
+
+def gp(context: SamplingContext) -> Proposals:
+    """Optuna's own Gaussian process: expected hypervolume improvement where every objective is unknown, simulated.
+
+    It models the parameters that every trial has; what hangs on others is drawn at random.
+    """
+
+    def fresh(seed: int) -> BaseSampler:
+        return GPSampler(
+            n_startup_trials=context.config.num_startup_trials,
+            deterministic_objective=False,
+            warn_independent_sampling=False,
+            seed=seed,
+        )
+
+    return _fresh_each_time(fresh)
 
 
 def grid(_: SamplingContext) -> Proposals:

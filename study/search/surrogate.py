@@ -1,10 +1,10 @@
 """A Gaussian process over the points of a space: categorical, whole, real and conditional parameters together."""
 
-# Shapes: N points, D columns, P parameters.
+# Shapes: N points with values, M others.
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import log, pi, sqrt
+from dataclasses import dataclass, replace
+from math import log, sqrt
 from typing import Any, final
 
 import numpy as np
@@ -16,74 +16,14 @@ from gpytorch.kernels import Kernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import LogNormalPrior
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import Tensor, nn
 
-from study.search.candidates import Candidate, to_unit
+from study.search.encoding import Encoder
 
 Array = NDArray[np.float64]
 
 SHORTEST_SCALE = 2.5e-2
 MAX_FIT_STEPS = 60
-_ARC = pi / 3  # two points that have a conditional parameter are at most as far apart as one that has it not
-
-
-@final
-class Encoder:
-    """Points as columns between which Euclid's distance is what it should be, parameter by parameter.
-
-    Two choices of a categorical parameter are 1 apart, whatever they are; two numbers as far as their places between
-    the ends, on their own scale. A parameter that not every point has lies on an arc (Swersky et al. 2014, "Raiders of
-    the lost architecture"): points without it are equal in it, and 1 away from every point that has it.
-    """
-
-    def __init__(self, points: Sequence[Candidate]) -> None:
-        """Learn from `points` which parameters there are, and which of them every point has."""
-        self._distributions: dict[str, BaseDistribution] = {}
-        for point in points:
-            self._distributions.update(point.distributions)
-        self._always = {name for name in self._distributions if all(name in point.parameters for point in points)}
-        self.groups = [
-            index
-            for index, (name, distribution) in enumerate(self._distributions.items())
-            for _ in range(self._num_columns(name, distribution))
-        ]
-        self.num_parameters = len(self._distributions)
-        self._rows: dict[tuple[tuple[str, Any], ...], Array] = {}
-
-    def encode(self, points: Sequence[Candidate]) -> Array:
-        """Shape (points, columns)."""
-        return np.array([self._row(point) for point in points]).reshape(len(points), len(self.groups))
-
-    def _row(self, point: Candidate) -> Array:
-        """Remembered: a finite space is asked about again and again."""
-        row = self._rows.get(point.key)
-        if row is None:
-            row = np.zeros(len(self.groups))
-            start = 0
-            for name, distribution in self._distributions.items():
-                width = self._num_columns(name, distribution)
-                if name in point.parameters:
-                    row[start : start + width] = self._columns(name, distribution, point.parameters[name])
-                start += width
-            self._rows[point.key] = row
-        return row
-
-    def _num_columns(self, name: str, distribution: BaseDistribution) -> int:
-        if isinstance(distribution, CategoricalDistribution):
-            return len(distribution.choices)
-        return 1 if name in self._always else 2
-
-    def _columns(self, name: str, distribution: BaseDistribution, value: Any) -> Array:
-        if isinstance(distribution, CategoricalDistribution):
-            columns = np.zeros(len(distribution.choices))
-            if value in distribution.choices:
-                columns[distribution.choices.index(value)] = 1 / sqrt(2)
-            return columns
-        place = to_unit(distribution, value)
-        if name in self._always:
-            return np.array([place])
-        return np.array([np.cos(_ARC * place), np.sin(_ARC * place)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +39,20 @@ class Surrogate:
     """An exact GP with a Matern 5/2 kernel that has one length scale a parameter; better is more.
 
     Length scales have the dimension-scaled prior of Hvarfner et al. 2024 ("Vanilla Bayesian optimization performs great
-    in high dimensions"). Values far below the rest tell little about where the best are, and would stretch the scale:
-    they are drawn up to three interquartile ranges below the median.
+    in high dimensions"). Values of an objective far below the rest tell little about where the best are, and would
+    stretch the scale: they are drawn up to three interquartile ranges below the median; not so those of a constraint,
+    which might cross its bound.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, *, draws_up: bool = True) -> None:
         self._encoder = encoder
+        self._draws_up = draws_up
         self._kernel: GroupedMatern | None = None
         self._noise, self._mean = 0.0, 0.0
 
     def fit(self, columns: Array, values: Array) -> None:
         """Choose length scales, noise and mean for these values, (points,), by their marginal likelihood."""
-        drawn_up = torch.from_numpy(draw_up(values)).unsqueeze(-1)
+        drawn_up = torch.from_numpy(self._drawn_up(values)).unsqueeze(-1)
         kernel = GroupedMatern(self._encoder.groups, self._encoder.num_parameters)
         model = SingleTaskGP(torch.from_numpy(columns), drawn_up, covar_module=kernel)
         fit_gpytorch_mll(
@@ -121,28 +63,77 @@ class Surrogate:
         self._noise = float(model.likelihood.noise.detach())
         self._mean = float(model.mean_module.constant.detach())
 
-    def posterior(self, columns: Array, values: Array, at: Array) -> Posterior:
-        """Beliefs at the points `at`, (N, columns), given values at others; `fit` chose the rest.
+    def given(self, columns: Array, values: Array, variances: Array | None = None) -> "Conditioned":
+        """Conditioned on values at points; `fit` chose the rest.
 
-        Each point by itself (Rasmussen & Williams 2006, algorithm 2.1): the covariances between the points, which
-        GPyTorch would compute, are N squared numbers that nobody asks for.
+        Args:
+            columns: shape (points, columns).
+            values: shape (points,).
+            variances: of the values, beside the noise that all have; None: 0.
 
         Raises:
             RuntimeError: `fit` was not called.
         """
         if self._kernel is None:
             raise RuntimeError("the surrogate was never fitted")
-        drawn_up = draw_up(values)
-        center, scale = drawn_up.mean(), max(float(drawn_up.std(ddof=1)), 1e-12)
-        told, asked = torch.from_numpy(columns), torch.from_numpy(at)
-        noise = self._noise * torch.eye(len(told), dtype=told.dtype)
-        factor = torch.linalg.cholesky(self._kernel.forward(told, told) + noise)
-        residuals = torch.from_numpy((drawn_up - center) / scale - self._mean).unsqueeze(-1)
-        across = self._kernel.forward(told, asked)
-        means = self._mean + (across.T @ torch.cholesky_solve(residuals, factor)).squeeze(-1)
-        explained = torch.linalg.solve_triangular(factor, across, upper=False).square().sum(dim=0)
-        deviations = (1.0 - explained).clamp_min(1e-12).sqrt()
-        return Posterior(center + scale * means.numpy(), scale * deviations.numpy())
+        drawn_up = self._drawn_up(values)
+        center = float(drawn_up.mean())
+        deviation = float(drawn_up.std(ddof=1))
+        # Where all are the same, their size says what a difference could be.
+        scale = deviation if deviation > 1e-9 * abs(center) else max(abs(center), 1e-12)
+        told = torch.from_numpy(columns)
+        noise_N = torch.full((len(told),), self._noise, dtype=torch.float64)
+        if variances is not None:
+            noise_N += torch.from_numpy(variances / scale**2)
+        factor = torch.linalg.cholesky(self._kernel.forward(told, told) + noise_N.diag())
+        residuals_N1 = torch.from_numpy((drawn_up - center) / scale - self._mean).unsqueeze(-1)
+        weights_N1 = torch.cholesky_solve(residuals_N1, factor)
+        return Conditioned(self._kernel, told, factor, weights_N1, self._noise, center + scale * self._mean, scale)
+
+    def _drawn_up(self, values: Array) -> Array:
+        return draw_up(values) if self._draws_up else values
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Conditioned:
+    """A surrogate that was given values: by the Cholesky factor of their covariance (Rasmussen & Williams 2006, 2.1).
+
+    Each point is asked about by itself: the covariances between points, which GPyTorch would compute, are N squared
+    numbers that nobody asks for.
+    """
+
+    kernel: "GroupedMatern"
+    told: Tensor
+    factor: Tensor
+    weights_N1: Tensor
+    noise: float
+    mean: float
+    scale: float
+
+    def at(self, columns: Array) -> Posterior:
+        """Beliefs at points, (points, columns)."""
+        across_NM = self.kernel.forward(self.told, torch.from_numpy(columns))
+        means = self.mean + self.scale * (across_NM.T @ self.weights_N1).squeeze(-1).numpy()
+        explained = torch.linalg.solve_triangular(self.factor, across_NM, upper=False).square().sum(dim=0)
+        return Posterior(means, self.scale * (1.0 - explained).clamp_min(1e-12).sqrt().numpy())
+
+    def expecting(self, columns: Array) -> "Conditioned":
+        """As if the value at each of these points, (points, columns), had come to be what is believed of it.
+
+        The means stay what they are everywhere, and only the deviations shrink: the factor gets more rows, and the new
+        values no weight.
+        """
+        if not len(columns):
+            return self
+        added = torch.from_numpy(columns)
+        across_NM = torch.linalg.solve_triangular(self.factor, self.kernel.forward(self.told, added), upper=False)
+        own = self.kernel.forward(added, added) + self.noise * torch.eye(len(added), dtype=torch.float64)
+        corner = torch.linalg.cholesky(own - across_NM.T @ across_NM)
+        above = torch.cat([self.factor, torch.zeros_like(across_NM)], dim=1)
+        factor = torch.cat([above, torch.cat([across_NM.T, corner], dim=1)])
+        weights = torch.cat([self.weights_N1, torch.zeros((len(added), 1), dtype=torch.float64)])
+        return replace(self, told=torch.cat([self.told, added]), factor=factor, weights_N1=weights)
 
 
 @final
@@ -163,7 +154,7 @@ class GroupedMatern(Kernel):  # type: ignore[misc] # gpytorch has no types
         one, other = x1 / scales, x2 / scales
         distances = (one - other).norm(dim=-1) if diag else torch.cdist(one, other)
         scaled = sqrt(5) * distances
-        covariances: Tensor = (1 + scaled + scaled**2 / 3) * torch.exp(-scaled)
+        covariances: Tensor = torch.addcmul(1 + scaled, scaled, scaled, value=1 / 3) * torch.exp(-scaled)
         return covariances
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import exp, log2
 from pathlib import Path
 from typing import Any, Literal
@@ -23,12 +24,15 @@ from trainables.records import (
     METRICS_ATTRIBUTE,
     OBJECTIVES_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
+    PAUSED_ATTRIBUTE,
     REASON_ATTRIBUTE,
     SLOT_ATTRIBUTE,
     SPANS_ATTRIBUTE,
     STUDENT_ATTRIBUTE,
+    RungDecision,
     StudyRecord,
     TeacherRecord,
+    decision_attribute,
     epoch_attribute,
 )
 from trainables.study_paths import StudyPaths
@@ -70,13 +74,20 @@ class MadeTrial:
     family: str = "cnn"
     origin: str | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
+    full_epochs: int = 3
+    told_at: Sequence[float] | None = None
+    """Epochs of its reports, whole or not; None: each of the first `num_epochs`."""
+    seconds: tuple[float, float] | None = None
+    """Of training for one epoch, and of one evaluation."""
+    decisions: Sequence[RungDecision] = ()
+    paused_at_epoch: float | None = None
 
     @property
     def student(self) -> StudentConfig:
         options = {"temperature": self.temperature, "alpha": self.alpha}
         known: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         optimizer = OptimizerConfig(learning_rate=self.learning_rate)
-        training = TrainingConfig(epochs=3, batch_size=self.batch_size, optimizer=optimizer)
+        training = TrainingConfig(epochs=self.full_epochs, batch_size=self.batch_size, optimizer=optimizer)
         return StudentConfig(model=self.model, loss=LossConfig(name=self.method, options=known), training=training)
 
     @property
@@ -157,13 +168,19 @@ def frozen_trial(made: MadeTrial, objectives: Sequence[str]) -> optuna.trial.Fro
         FACTS_ATTRIBUTE: {"host": "node-1", "pid": "4711", "device": "Example CPU", "torch": "2.14.0"},
         DUPLICATE_ATTRIBUTE: made.duplicate_of,
         REASON_ATTRIBUTE: made.reason,
+        PAUSED_ATTRIBUTE: made.paused_at_epoch,
     }
     if made.state == "complete":
         attributes[METRICS_ATTRIBUTE] = metrics
-    for epoch in range(1, made.num_epochs + 1):
-        left = made.num_epochs - epoch if made.state == "complete" else 3 - epoch
+    told_at = range(1, made.num_epochs + 1) if made.told_at is None else made.told_at
+    for before, epoch in pairwise((0.0, *told_at)):
+        left = told_at[-1] - epoch if made.state == "complete" else made.full_epochs - epoch
         accuracy = None if made.accuracy is None else 1.0 - (1.0 - made.accuracy) * exp(0.6 * left)
-        attributes[epoch_attribute(epoch)] = metrics | {"epoch": epoch, "validation_accuracy": accuracy}
+        told = metrics | {"epoch": epoch, "validation_accuracy": accuracy}
+        if made.seconds is not None:
+            told |= {"train_seconds": made.seconds[0] * (epoch - before), "evaluation_seconds": made.seconds[1]}
+        attributes[epoch_attribute(epoch)] = told
+    attributes |= {decision_attribute(each.epoch): each.model_dump(mode="json") for each in made.decisions}
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState[made.state.upper()],
         params=parameters,

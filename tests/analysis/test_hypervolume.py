@@ -1,5 +1,6 @@
 """Hypervolume, against areas added up by hand."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from analysis.hypervolume import hypervolume, hypervolume_steps, reference_point
+from analysis.hypervolume import box_fraction, hypervolume, hypervolume_steps, reference_point, study_reference
 from analysis.results import read_study
+from tests.analysis.stopped_trials import in_full, waiting
 from tests.analysis.study_directory import MadeTrial, write_study
 from trainables.metrics import metric
 
@@ -75,6 +77,33 @@ def test_reference_point_of_zeros_lies_a_tenth_beyond() -> None:
     assert reference_point(np.array([[0.0, 0.0]]), OBJECTIVES) == pytest.approx([-0.1, 0.1])
 
 
+def test_stored_reference_point_comes_before_that_of_the_finished_trials() -> None:
+    values = np.array([[0.9, 2.0], [0.8, 1.0]])
+    assert study_reference(values, OBJECTIVES).values == pytest.approx([0.79, 2.1])
+    stored = study_reference(values, OBJECTIVES, (0.5, 5.0))
+    assert stored.values.tolist() == [0.5, 5.0]
+    assert stored.is_stored
+
+
+def test_share_of_the_box_is_of_what_one_best_student_would_have() -> None:
+    """From (0.5, 5): the best is (0.9, 1), a box of 0.4 x 4; the two students share it as 0.4 x 3 + 0.2 x 1."""
+    values = np.array([[0.9, 2.0], [0.7, 1.0]])
+    assert box_fraction(values, OBJECTIVES, np.array([0.5, 5.0])) == pytest.approx(1.4 / 1.6)
+    assert box_fraction(values, OBJECTIVES, np.array([0.95, 5.0])) == 0.0
+
+
+def test_steps_are_measured_from_the_stored_reference_point(tmp_path: Path) -> None:
+    results = read_study(write_study(tmp_path, [MadeTrial(accuracy=0.9, latency_ms=2.0)]))
+    (step,) = hypervolume_steps(replace(results, stored_reference=(0.5, 5.0)))
+    assert step.hypervolume == pytest.approx(1.2)
+
+
+def test_promoted_trial_counts_from_when_it_ended_not_from_its_pause(tmp_path: Path) -> None:
+    promoted = in_full(accuracy=0.98, latency_ms=0.1, paused_at=(0.5,), spans=((0.0, 5.0), (30.0, 40.0)))
+    steps = hypervolume_steps(read_study(write_study(tmp_path, [promoted, in_full(spans=((5.0, 30.0),))])))
+    assert [(step.trial_number, step.search_seconds) for step in steps] == [(1, 30.0), (0, 40.0)]
+
+
 def test_steps_follow_the_order_in_which_trials_finished(tmp_path: Path) -> None:
     trials = [
         MadeTrial(accuracy=0.99, latency_ms=3.0, spans=((0.0, 50.0),), slot=0),
@@ -99,7 +128,12 @@ def test_steps_measure_against_a_given_reference_point(tmp_path: Path) -> None:
 
 
 def test_stopped_trials_and_duplicates_add_no_step(tmp_path: Path) -> None:
-    trials = [MadeTrial(), MadeTrial(state="pruned", accuracy=0.99), MadeTrial(duplicate_of=0)]
+    trials = [
+        MadeTrial(),
+        MadeTrial(state="pruned", accuracy=0.99),
+        MadeTrial(duplicate_of=0),
+        waiting(2.0, accuracy=0.99),
+    ]
     assert [step.trial_number for step in hypervolume_steps(read_study(write_study(tmp_path, trials)))] == [0]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from analysis.plots_hardware import latency_figure, utilization_figure
 from analysis.plots_search import hypervolume_figure, learning_figure, timeline_figure
 from analysis.plots_students import size_figure, temperature_figure
 from analysis.results import StudyResults, read_study
+from tests.analysis.stopped_trials import A_SEARCH, in_full, stopped, waiting
 from tests.analysis.study_directory import (
     NUM_VALIDATION_IMAGES,
     TEACHER_ACCURACY,
@@ -38,6 +40,8 @@ STUDIES: dict[str, tuple[list[MadeTrial], dict[str, Any]]] = {
         realistic_trials(),
         {"objectives": ("validation_accuracy", "latency_p50_ms_batch1", "num_parameters")},
     ),
+    "stopped early": (A_SEARCH, {}),
+    "all paused": ([waiting(0.5), waiting(2.0)], {"profiles": False}),
     "two families": ([MadeTrial(), replace(KD, family="resnet", latency_ms=0.4)], {}),
     "on a GPU, no dataset named": (realistic_trials(), {"has_gpu": True, "config": {}}),
 }
@@ -239,6 +243,22 @@ def test_timeline_cuts_out_the_hour_between_two_launches(results: StudyResults) 
     ends = [base + length for trace in drawn.data for base, length in zip(trace.base, trace.x, strict=True)]
     assert max(ends) < 3_600.0
     assert len(drawn.layout.shapes) == 1
+
+
+def test_timeline_draws_no_trial_over_another_where_one_was_paused(tmp_path: Path) -> None:
+    drawn = timeline_figure(read_study(write_study(tmp_path, A_SEARCH)))
+    shown = sorted(
+        (slot, base, base + length, text)
+        for trace in drawn.data
+        for slot, base, length, text in zip(trace.y, trace.base, trace.x, trace.text, strict=True)
+    )
+    assert [text for *_, text in shown].count("1") == 2
+    assert all(one[0] != other[0] or one[2] <= other[1] for one, other in pairwise(shown))
+
+
+def test_learning_curves_stand_at_the_epochs_that_were_trained_whole_or_not(tmp_path: Path) -> None:
+    drawn = learning_figure(read_study(write_study(tmp_path, [in_full(), stopped(0.5)])))
+    assert [list(trace.x) for trace in drawn.data] == [[0.5, 1, 2, 3, 4, None], [0.5, None]]
 
 
 def test_learning_curves_show_stopped_students_apart(results: StudyResults) -> None:

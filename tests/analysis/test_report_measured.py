@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.report_measured import measured
 from analysis.report_tables import measured_table
-from analysis.results import read_study
+from analysis.results import StudyResults, read_study
 from tests.analysis.study_directory import MadeTrial, write_study
 
 
@@ -45,3 +45,41 @@ def test_profile_older_than_the_study_is_called_kept(tmp_path: Path) -> None:
     assert list(measured_table(results).rows) == rows
     later = results.record.model_copy(update={"created_at": results.record.created_at + timedelta(seconds=1)})
     assert {row[2] for row in measured_table(replace(results, record=later)).rows} == {"an earlier study, kept"}
+
+
+def words_of(results: StudyResults) -> str:
+    (text,) = (each for each in measured(results) if "reference point" in each)
+    return text
+
+
+# On the front: 0.9 at 1 ms and 0.98 at 2 ms. Beaten: 0.8 at 3 ms.
+THREE = [
+    MadeTrial(width=width, accuracy=a, latency_ms=ms) for width, a, ms in ((1, 0.9, 1.0), (2, 0.98, 2.0), (4, 0.8, 3.0))
+]
+
+
+def test_reference_point_is_told_with_what_another_would_give(tmp_path: Path) -> None:
+    """From (0.782, 3.2) a box of 0.198 x 2.2; from the front's own (0.892, 2.1) one of 0.088 x 1.1."""
+    text = words_of(read_study(write_study(tmp_path, [*THREE, MadeTrial(state="pruned", accuracy=0.1)])))
+    assert "measured from 78.20 % validation accuracy and 3.2 ms p50 latency at batch 1, the reference point" in text
+    assert "the worst value of each objective among the 3 finished trials, moved outward by 10 % of its range" in text
+    assert "The front does not depend on it" in text
+    first = (0.118 * 2.2 + 0.08 * 1.2) / (0.198 * 2.2)
+    second = (0.008 * 1.1 + 0.08 * 0.1) / (0.088 * 1.1)
+    assert f"it is {100 * first:.1f} % of the box" in text
+    assert f"would be {100 * second:.1f} % from the worst values on the front" in text
+    assert "(89.20 % validation accuracy and 2.1 ms p50 latency at batch 1)" in text
+
+
+def test_stored_reference_point_is_told_beside_both_others(tmp_path: Path) -> None:
+    results = replace(read_study(write_study(tmp_path, THREE)), stored_reference=(0.5, 5.0))
+    text = words_of(results)
+    assert "measured from 50.00 % validation accuracy and 5 ms p50 latency at batch 1" in text
+    assert "it was stored with the study" in text
+    assert "from that of the finished trials (78.20 % validation accuracy" in text
+    assert "from the worst values on the front" in text
+
+
+def test_study_without_finished_trials_has_no_reference_point_to_tell(tmp_path: Path) -> None:
+    results = read_study(write_study(tmp_path, [MadeTrial(state="running")]))
+    assert "reference point" not in " ".join(measured(results))

@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from analysis.results import metric_names, read_study, trials_table
+from tests.analysis.stopped_trials import in_full, stopped, waiting
 from tests.analysis.study_directory import (
     NUM_VALIDATION_IMAGES,
     OBJECTIVES,
@@ -121,7 +125,7 @@ def test_table_has_one_row_for_each_trial_with_its_parameters_and_metrics(realis
         assert row["width"] == trial.parameters["width"]
         known = {name: value for name, value in trial.metrics.items() if value is not None and name != "epoch"}
         assert {name: row[name] for name in known} == known
-        assert row["num_epochs"] == len(trial.epochs)
+        assert row["num_epochs"] == (trial.epochs[-1]["epoch"] if trial.epochs else 0)
     assert set(table.index[table["on_front"]]) == {trial.number for trial in results.front}
 
 
@@ -136,6 +140,39 @@ def test_table_tells_how_long_a_trial_ran_without_its_pause(tmp_path: Path) -> N
 def test_table_gives_a_running_trial_no_finish(tmp_path: Path) -> None:
     table = trials_table(read_study(write_study(tmp_path, [MadeTrial(state="running", spans=((1.0, None),))])))
     assert table["finished_at"].isna().all()
+
+
+def test_table_tells_epochs_as_trained_and_where_a_trial_was_paused_and_stopped(tmp_path: Path) -> None:
+    trials = [in_full(paused_at=(0.5,), seconds=(3.0, 0.1)), stopped(0.5), waiting(2.0), MadeTrial(num_epochs=0)]
+    table = trials_table(read_study(write_study(tmp_path, trials)))
+    assert table["num_epochs"].tolist() == [4.0, 0.5, 2.0, 0.0]
+    assert table["stopped_at_epoch"].fillna(-1).tolist() == [-1, 0.5, -1, -1]
+    assert table["paused_at_epoch"].fillna(-1).tolist() == [0.5, 0.5, 2.0, -1]
+    assert table["train_seconds_per_epoch"].fillna(-1).tolist() == [pytest.approx(3.0), -1, -1, -1]
+
+
+def test_table_gives_a_paused_trial_no_finish(tmp_path: Path) -> None:
+    table = trials_table(read_study(write_study(tmp_path, [waiting(0.5, spans=((1.0, 9.0),))])))
+    assert table["finished_at"].isna().all()
+    assert table["run_seconds"].tolist() == [8.0]
+
+
+def with_reference(study_dir: Path, reference: object) -> Path:
+    storage = JournalStorage(JournalFileBackend(str(StudyPaths(study_dir).journal)))
+    optuna.load_study(study_name="demo", storage=storage).set_user_attr("reference_point", reference)
+    return study_dir
+
+
+def test_reference_point_is_read_where_the_study_has_one(tmp_path: Path) -> None:
+    study_dir = write_study(tmp_path, [MadeTrial()])
+    assert read_study(study_dir).stored_reference is None
+    assert read_study(with_reference(study_dir, [0.5, 4])).stored_reference == (0.5, 4.0)
+
+
+@pytest.mark.parametrize("reference", [[0.5], [0.5, "4"], [0.5, float("nan")], [0.5, 4.0, 1.0]])
+def test_reference_point_that_is_none_is_refused(tmp_path: Path, reference: object) -> None:
+    with pytest.raises(ValueError, match=r"reference_point is .*: there must be 2 finite numbers, one for each"):
+        read_study(with_reference(write_study(tmp_path, [MadeTrial()]), reference))
 
 
 def test_table_of_an_empty_study_has_columns_and_no_rows(tmp_path: Path) -> None:

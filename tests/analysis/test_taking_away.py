@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from analysis.report import write_report
-from analysis.report_words import loading_code, taking_away
+from analysis.report_taking_away import loading_code, taking_away
 from analysis.results import read_study
 from tests.analysis.page import Page
 from tests.analysis.study_directory import MadeTrial, write_study

@@ -1,5 +1,7 @@
 """Spans without an end, and the clock that stands still between launches."""
 
+from collections import deque
+from heapq import heappop, heappush
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.results import read_study
-from analysis.timeline import SearchClock, Span, closed_spans
-from tests.analysis.study_directory import MadeTrial, write_study
+from analysis.timeline import SearchClock, Span, closed_spans, slots_of_spans
+from study.search.slots import Slots
+from tests.analysis.study_directory import OBJECTIVES, MadeTrial, frozen_trial, write_study
+from trainables.records import TrialRecord
 
 
 def spans_of(root: Path, trials: list[MadeTrial]) -> dict[int, tuple[Span, ...]]:
@@ -32,6 +36,61 @@ def test_lone_running_trial_has_an_empty_span(tmp_path: Path) -> None:
 
 def test_trial_that_never_ran_has_no_spans(tmp_path: Path) -> None:
     assert spans_of(tmp_path, [MadeTrial(spans=())]) == {}
+
+
+def slots_of(root: Path, trials: list[MadeTrial]) -> dict[int, tuple[int, ...]]:
+    records = read_study(write_study(root, trials)).trials
+    return slots_of_spans(records, closed_spans(records))
+
+
+def test_paused_trial_ran_before_on_the_slot_that_was_free_then(tmp_path: Path) -> None:
+    """It stores slot 0, where it ended; there the other trial ran while it began."""
+    beside = MadeTrial(spans=((0.0, 10.0),), slot=0)
+    moved = MadeTrial(spans=((1.0, 4.0), (10.0, 12.0)), slot=0)
+    assert slots_of(tmp_path, [beside, moved]) == {0: (0,), 1: (1, 0)}
+
+
+def test_slot_is_free_once_a_trial_is_paused(tmp_path: Path) -> None:
+    paused = MadeTrial(spans=((0.0, 4.0), (9.0, 12.0)), slot=1)
+    beside = MadeTrial(spans=((1.0, 9.0),), slot=1)
+    after = MadeTrial(spans=((4.0, 5.0), (5.0, 13.0)), slot=0)
+    assert slots_of(tmp_path, [paused, beside, after]) == {0: (0, 1), 1: (1,), 2: (0, 0)}
+
+
+def test_trial_without_a_slot_has_none(tmp_path: Path) -> None:
+    assert slots_of(tmp_path, [MadeTrial(spans=((0.0, 4.0),), slot=None)]) == {}
+
+
+@given(
+    lengths=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3), min_size=1, max_size=12),
+    num_slots=st.integers(1, 4),
+)
+def test_slots_of_paused_trials_are_those_on_which_they_ran(lengths: list[list[int]], num_slots: int) -> None:
+    """A search as it goes: what waits takes the lowest free slot; after each of its stretches a trial pauses."""
+    slots = Slots()
+    spans: dict[int, list[Span]] = {number: [] for number in range(len(lengths))}
+    ran_on: dict[int, list[int]] = {number: [] for number in spans}
+    waiting, running = deque(spans), list[tuple[float, int]]()
+    now = 0.0
+    while waiting or running:
+        while waiting and len(running) < num_slots:
+            number = waiting.popleft()
+            ran_on[number].append(slots.start(number))
+            spans[number].append(Span(now, now + lengths[number][len(spans[number])]))
+            heappush(running, (spans[number][-1].end, number))
+            now += 0.001  # no two begin at once
+        now, number = heappop(running)
+        slots.stop(number)
+        if len(spans[number]) < len(lengths[number]):
+            waiting.append(number)
+    records = [
+        TrialRecord.from_optuna(frozen_trial(MadeTrial(slot=ran_on[number][-1]), OBJECTIVES)).model_copy(
+            update={"number": number}
+        )
+        for number in spans
+    ]
+    known = slots_of_spans(records, spans)
+    assert known == {number: tuple(each) for number, each in ran_on.items()}
 
 
 def test_clock_leaves_out_the_pause_between_two_launches() -> None:

@@ -16,14 +16,16 @@ class Space:
     name = "own"
     methods: Sequence[str] = ()
 
-    def __init__(self, *, suggested: str = "cnn", loss: str = "labels", architectures: int = 1) -> None:
-        self._suggested, self._loss, self._architectures = suggested, loss, architectures
+    def __init__(
+        self, *, suggested: str = "cnn", loss: str = "labels", architectures: int = 1, epochs: int = 1
+    ) -> None:
+        self._suggested, self._loss, self._architectures, self._epochs = suggested, loss, architectures, epochs
 
     def suggest(self, trial: optuna.Trial) -> StudentConfig:
         return StudentConfig(
             model=ModelConfig(name=self._suggested, options={"width": trial.suggest_int("width", 1, 1)}),
             loss=LossConfig(name=self._loss),
-            training=TrainingConfig(epochs=1),
+            training=TrainingConfig(epochs=self._epochs),
         )
 
     def baselines(self) -> Sequence[Mapping[str, object]]:
@@ -72,7 +74,10 @@ def test_users_own_space_is_found_by_module_and_name() -> None:
             {"space": {"name": "cnn_distillation", "options": {"temperatures": [9, 2]}}},
             r"temperatures = \[9\.0, 2\.0\]",
         ),
-        ({"search": {"sampler": "nope"}}, 'unknown sampler "nope": allowed are grid, known_cost, nsga2, random, tpe'),
+        (
+            {"search": {"sampler": "nope"}},
+            'unknown sampler "nope": allowed are gp, grid, known_cost, nsga2, random, tpe',
+        ),
         ({"search": {"sampler": "grid"}}, "needs a space of finitely many students: learning_rate takes any value"),
         ({"dataset": {"name": "mnits"}}, 'unknown dataset "mnits": allowed are mnist'),
         ({"dataset": {"num_validation_images": 60_000}}, "num_validation_images = 60000"),

@@ -54,6 +54,14 @@ def test_without_a_front_everything_above_the_reference_is_growth() -> None:
     assert told == pytest.approx([0.5])
 
 
+def test_of_one_objective_it_is_expected_improvement() -> None:
+    """Jones et al. 1998, eq. 15, at one deviation above the best: phi(1) + Phi(1) = 1.0833; and above the reference."""
+    mean, deviation = np.array([[1.5]]), np.array([[0.5]])
+    told = expected_improvement(mean, deviation, np.array([[1.0]]), np.array([0.0]))
+    assert told == pytest.approx([0.5 * 1.0833154705876864])
+    assert expected_improvement(mean, np.zeros((1, 1)), np.empty((0, 1)), np.array([0.2])) == pytest.approx([1.3])
+
+
 @given(mean=st.floats(-3, 3), deviation=st.floats(0.01, 3), threshold=st.floats(-3, 3))
 def test_excess_is_the_closed_form_of_expected_improvement(mean: float, deviation: float, threshold: float) -> None:
     """E[(f - t)+] - E[(t - f)+] = mean - t, and both are at least 0 (Jones et al. 1998, eq. 15)."""

@@ -1,40 +1,28 @@
 """The known-cost sampler in plain Optuna studies: what it asks, and what it never asks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 
+from study.search import surrogate
 from study.search.known_cost import KnownCostSampler, van_der_corput
-
-Parameters = Mapping[str, Any]
-
-
-def suggest(trial: Any) -> dict[str, Any]:
-    """480 points; the error falls with width and has its lowest value at rate 3."""
-    width = trial.suggest_categorical("width", [1, 2, 4, 8, 16, 32])
-    method = trial.suggest_categorical("method", ["labels", "kd"])
-    rate = trial.suggest_int("rate", 0, 9)
-    parameters = {"width": width, "method": method, "rate": rate}
-    if method == "kd":
-        parameters["alpha"] = trial.suggest_float("alpha", 0.0, 1.0, step=0.5)
-    return parameters
+from study.search.surrogate import MAX_FIT_STEPS
+from tests.study.search.toy_space import Parameters, cost, error, sampler, study_of, suggest
 
 
-def cost(parameters: Parameters) -> float:
-    return float(float(parameters["width"]) ** 0.7 + 0.1 * (parameters["method"] == "kd"))
+@pytest.fixture(autouse=True)
+def quick_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few steps of the optimiser are enough for what is tested here."""
+    monkeypatch.setattr(surrogate, "MAX_FIT_STEPS", 10)
 
 
-def error(parameters: Parameters) -> float:
-    distance = float(parameters["rate"] - 3)
-    return float(1.0 / parameters["width"] + 0.02 * distance**2 - 0.05 * parameters.get("alpha", 0.0))
-
-
-def study_of(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+@pytest.fixture
+def full_fits(quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - takes it back
+    """As in a search: how good it is is tested."""
+    monkeypatch.setattr(surrogate, "MAX_FIT_STEPS", MAX_FIT_STEPS)
 
 
 def run(
@@ -48,10 +36,6 @@ def run(
     return [trial.params for trial in study.trials]
 
 
-def sampler(**settings: Any) -> KnownCostSampler:
-    return KnownCostSampler(suggest, {1: cost}, **{"num_startup_trials": 6, **settings})
-
-
 def test_first_trials_spread_over_the_known_cost() -> None:
     """Both ends, then the middle, then the quarters: of a range from 1 to 11.4."""
     costs = [cost(parameters) for parameters in run(sampler(), 5)]
@@ -61,24 +45,27 @@ def test_first_trials_spread_over_the_known_cost() -> None:
 
 
 def test_no_point_of_a_finite_space_is_asked_twice_while_others_are_left() -> None:
-    asked = [tuple(sorted(parameters.items())) for parameters in run(sampler(), 60)]
-    assert len(set(asked)) == 60
+    """Of the 30 points that satisfy the constraint, 30 trials ask each once."""
+    made = sampler(constraints=[lambda each: cost(each) - 3.0 + 9.0 * (each["method"] == "kd")])
+    asked = [tuple(sorted(parameters.items())) for parameters in run(made, 30)]
+    assert len(set(asked)) == 30
 
 
 def test_same_seed_and_history_same_suggestions_and_another_seed_others() -> None:
-    assert run(sampler(seed=3), 12) == run(sampler(seed=3), 12)
-    assert run(sampler(seed=3), 12) != run(sampler(seed=4), 12)
+    asked = run(sampler(seed=3), 9)
+    assert asked == run(sampler(seed=3), 9)
+    assert asked != run(sampler(seed=4), 9)
 
 
 def test_new_process_goes_on_as_the_old_one_would_have() -> None:
     """A sampler made anew for every ask, as after a crash, asks what one for the whole study does."""
     study = study_of(sampler(seed=1))
-    for _ in range(14):
+    for _ in range(11):
         study.sampler = sampler(seed=1)
         trial = study.ask()
         parameters = suggest(trial)
         study.tell(trial, [error(parameters), cost(parameters)])
-    assert [trial.params for trial in study.trials] == run(sampler(seed=1), 14)
+    assert [trial.params for trial in study.trials] == run(sampler(seed=1), 11)
 
 
 def test_running_trials_are_not_asked_again_and_make_room_for_others() -> None:
@@ -93,14 +80,14 @@ def test_running_trials_are_not_asked_again_and_make_room_for_others() -> None:
 
 
 def test_point_that_breaks_a_known_constraint_is_never_asked() -> None:
-    asked = run(sampler(constraints=[lambda parameters: cost(parameters) - 4.0]), 40)
+    asked = run(sampler(constraints=[lambda parameters: cost(parameters) - 4.0]), 14)
     assert max(map(cost, asked)) <= 4.0
 
 
 def test_fixed_parameters_are_kept_and_what_hangs_on_them_fits() -> None:
     fixed = sampler()
     study = study_of(fixed)
-    for index in range(20):
+    for index in range(12):
         fixed.fix({"method": ("labels", "kd")[index % 2]})
         trial = study.ask()
         parameters = suggest(trial)
@@ -114,11 +101,12 @@ def dominated(asked: list[Parameters]) -> float:
     return hypervolume
 
 
+@pytest.mark.usefixtures("full_fits")
 def test_it_finds_more_than_chance_does() -> None:
-    """6 seeds, paired: ahead in every one, which by chance has p = 1 / 64."""
+    """4 seeds, paired: ahead in every one, which by chance has p = 1 / 16."""
     pairs = [
         (dominated(run(sampler(seed=seed), 20)), dominated(run(optuna.samplers.RandomSampler(seed=seed), 20)))
-        for seed in range(6)
+        for seed in range(4)
     ]
     assert all(ours > theirs for ours, theirs in pairs)
 
@@ -131,6 +119,7 @@ def width_cost(parameters: Parameters) -> float:
     return float(parameters["width"])
 
 
+@pytest.mark.usefixtures("full_fits")
 @pytest.mark.parametrize(
     "made",
     [
@@ -142,13 +131,13 @@ def width_cost(parameters: Parameters) -> float:
     ids=["known", "nothing known", "no space", "neither"],
 )
 def test_ranges_are_searched_with_and_without_what_is_known(made: Callable[[], KnownCostSampler]) -> None:
-    """The best rate, 3, is approached: the last eight are nearer to it than chance, whose mean is 2.5 away."""
+    """The best rate, 3, is approached: half of the last eight are nearer than 1.2, where by chance it would be 2.25."""
     study = study_of(made())
     for _ in range(18):
         trial = study.ask()
         parameters = mixed(trial)
         study.tell(trial, [1.0 / parameters["width"] + 0.02 * (parameters["rate"] - 3) ** 2, width_cost(parameters)])
-    assert np.mean([abs(trial.params["rate"] - 3.0) for trial in study.trials[-8:]]) < 1.7
+    assert np.median([abs(trial.params["rate"] - 3.0) for trial in study.trials[-8:]]) < 1.2
 
 
 @pytest.mark.parametrize(

@@ -1,51 +1,18 @@
-"""The Gaussian process: what is near what, and that its beliefs are those of the textbook and of BoTorch."""
+"""The Gaussian process: its beliefs are those of the textbook and of BoTorch."""
 
 import numpy as np
 import pytest
 import torch
 from botorch.models import SingleTaskGP
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution
 
 from study.search.candidates import Candidate
-from study.search.surrogate import Encoder, GroupedMatern, Surrogate, draw_up
+from study.search.encoding import Encoder
+from study.search.surrogate import GroupedMatern, Surrogate, draw_up
+from tests.study.search.test_encoding import POINTS, point
 
-METHOD = CategoricalDistribution(("labels", "kd"))
-WIDTH = IntDistribution(1, 64, log=True)
-ALPHA = FloatDistribution(0.0, 1.0)
-
-
-def point(method: str, width: int, alpha: float | None = None) -> Candidate:
-    parameters = {"method": method, "width": width} | ({} if alpha is None else {"alpha": alpha})
-    distributions = {"method": METHOD, "width": WIDTH} | ({} if alpha is None else {"alpha": ALPHA})
-    return Candidate(parameters, distributions)
-
-
-POINTS = [point("labels", 1), point("labels", 64), point("kd", 1, 0.0), point("kd", 8, 0.4), point("kd", 8, 1.0)]
-
-
-def distance(one: Candidate, other: Candidate) -> float:
-    columns = Encoder(POINTS).encode([one, other])
-    return float(np.linalg.norm(columns[0] - columns[1]))
-
-
-def test_numbers_are_apart_by_their_places_on_their_own_scale() -> None:
-    assert distance(point("labels", 1), point("labels", 64)) == pytest.approx(1.0)
-    assert distance(point("labels", 1), point("labels", 8)) == pytest.approx(0.5)  # log2 of 8 is half that of 64
-
-
-def test_two_choices_are_one_apart() -> None:
-    with_alpha = [
-        point("kd", 8, 0.5),
-        Candidate({"method": "labels", "width": 8, "alpha": 0.5}, POINTS[4].distributions),
-    ]
-    assert distance(*with_alpha) == pytest.approx(1.0)
-
-
-def test_points_without_a_conditional_parameter_are_as_far_from_every_value_of_it() -> None:
-    columns = Encoder(POINTS).encode([point("labels", 8), *(point("kd", 8, alpha) for alpha in (0.0, 0.3, 1.0))])
-    distances = np.linalg.norm(columns[1:] - columns[0], axis=1)
-    assert distances == pytest.approx([np.sqrt(2.0)] * 3)  # 1 by the method and 1 by alpha
-    assert distance(point("kd", 8, 0.0), point("kd", 8, 1.0)) == pytest.approx(1.0)
+Array = NDArray[np.float64]
 
 
 def test_kernel_is_matern_with_a_length_scale_for_each_parameter() -> None:
@@ -60,12 +27,12 @@ def test_kernel_is_matern_with_a_length_scale_for_each_parameter() -> None:
     assert diagonal.item() == pytest.approx(expected)
 
 
-def fitted() -> tuple[Surrogate, np.ndarray, np.ndarray, np.ndarray]:
+def fitted() -> tuple[Surrogate, Array, Array, Array]:
     stream = np.random.default_rng(0)
     points = [point("kd", int(stream.integers(1, 65)), float(stream.random())) for _ in range(20)]
     encoder = Encoder(points)
     columns = encoder.encode(points)
-    values = 3.0 + np.sin(3 * columns[:, 2]) + 0.05 * stream.standard_normal(20)
+    values = 3.0 + np.sin(3 * columns[:, 0]) + 0.05 * stream.standard_normal(20)
     surrogate = Surrogate(encoder)
     surrogate.fit(columns, values)
     at = encoder.encode([point("kd", int(stream.integers(1, 65)), float(stream.random())) for _ in range(7)])
@@ -75,7 +42,7 @@ def fitted() -> tuple[Surrogate, np.ndarray, np.ndarray, np.ndarray]:
 def test_beliefs_are_those_of_botorch_under_the_same_hyperparameters() -> None:
     surrogate, columns, values, at = fitted()
     assert surrogate._kernel is not None
-    kernel = GroupedMatern([0, 0, 1, 2], 3)
+    kernel = GroupedMatern(surrogate._encoder.groups, 3)
     kernel.raw_scales.data = surrogate._kernel.raw_scales.data
     model = SingleTaskGP(torch.from_numpy(columns), torch.from_numpy(values).unsqueeze(-1), covar_module=kernel)
     model.likelihood.noise = surrogate._noise
@@ -83,23 +50,80 @@ def test_beliefs_are_those_of_botorch_under_the_same_hyperparameters() -> None:
     model.eval()
     with torch.no_grad():
         theirs = model.posterior(torch.from_numpy(at))
-    ours = surrogate.posterior(columns, values, at)
+    ours = surrogate.given(columns, values).at(at)
     assert ours.means == pytest.approx(theirs.mean.squeeze(-1).numpy(), abs=1e-6)
     assert ours.deviations == pytest.approx(theirs.variance.sqrt().squeeze(-1).numpy(), rel=1e-4, abs=1e-6)
 
 
 def test_what_was_told_is_believed_and_far_away_nothing_is_sure() -> None:
     surrogate, columns, values, _ = fitted()
-    told = surrogate.posterior(columns, values, columns)
+    told = surrogate.given(columns, values).at(columns)
     assert np.abs(told.means - values).max() < 0.5 * values.std()
-    assert surrogate.posterior(columns, values, columns + 100.0).deviations == pytest.approx(
-        values.std(ddof=1), rel=0.01
-    )
+    far = surrogate.given(columns, values).at(columns + 100.0)
+    assert far.deviations == pytest.approx(values.std(ddof=1), rel=0.01)
+
+
+def test_value_that_varies_is_believed_as_the_textbook_says() -> None:
+    """Rasmussen & Williams 2006, eq. 2.25 and 2.26, with a noise of its own for each value; by NumPy's inverse."""
+    surrogate, columns, values, at = fitted()
+    assert surrogate._kernel is not None
+    variances = np.where(np.arange(len(values)) % 2 == 0, 0.3, 0.0)
+    center, scale = values.mean(), values.std(ddof=1)
+
+    def covariances(one: Array, other: Array) -> Array:
+        assert surrogate._kernel is not None
+        told: Array = surrogate._kernel.forward(torch.from_numpy(one), torch.from_numpy(other)).numpy()
+        return told
+
+    noise = np.diag(surrogate._noise + variances / scale**2)
+    inverse = np.linalg.inv(covariances(columns, columns) + noise)
+    across = covariances(columns, at)
+    means = surrogate._mean + across.T @ inverse @ ((values - center) / scale - surrogate._mean)
+    explained = np.einsum("ni,nm,mi->i", across, inverse, across)
+    ours = surrogate.given(columns, values, variances).at(at)
+    assert ours.means == pytest.approx(center + scale * means)
+    assert ours.deviations == pytest.approx(scale * np.sqrt(1.0 - explained))
+    assert np.all(ours.deviations >= surrogate.given(columns, values).at(at).deviations)
+
+
+def test_expecting_what_is_believed_changes_no_mean_and_is_as_sure_as_if_it_had_been_told() -> None:
+    """The deviations of a GP do not depend on the values: any that leave the scale as it is give the same."""
+    surrogate, columns, values, at = fitted()
+    before = surrogate.given(columns, values)
+    after = before.expecting(at[:3])
+    assert after.at(at).means == pytest.approx(before.at(at).means)
+    all_columns = np.vstack([columns, at[:3]])
+    all_values = np.append(values, before.at(at[:3]).means)
+    told = surrogate.given(all_columns, all_values)
+    assert after.at(at).deviations / after.scale == pytest.approx(told.at(at).deviations / told.scale)
+    assert np.all(after.at(at[:3]).deviations < before.at(at[:3]).deviations)
+
+
+def test_margins_of_a_constraint_keep_their_sign_however_rare_it_is() -> None:
+    """Of nine margins one breaks it; an objective's would be drawn up to the others."""
+    columns = np.linspace(0.0, 1.0, 9)[:, np.newaxis]
+    margins = np.array([1.0, 1.01, 0.99, 1.0, 1.02, 1.0, 0.98, 1.0, -1.0])
+    encoder = Encoder([Candidate({"x": 0.5}, {"x": FloatDistribution(0.0, 1.0)})])
+    believed = {}
+    for draws_up in (True, False):
+        surrogate = Surrogate(encoder, draws_up=draws_up)
+        surrogate.fit(columns, margins)
+        surrogate._noise = 1e-4
+        believed[draws_up] = surrogate.given(columns, margins).at(columns[-1:]).means[0]
+    assert believed[True] > 0.5
+    assert believed[False] < -0.5
+
+
+def test_where_all_values_are_the_same_they_say_how_large_a_difference_could_be() -> None:
+    """A search in which every trial broke the constraint by 2 can still believe that another does not."""
+    surrogate, columns, _, _ = fitted()
+    far = surrogate.given(columns, np.full(len(columns), -2.0)).at(columns + 100.0)
+    assert far.deviations == pytest.approx(2.0, rel=0.01)
 
 
 def test_surrogate_that_was_never_fitted_is_not_asked() -> None:
     with pytest.raises(RuntimeError, match="never fitted"):
-        Surrogate(Encoder(POINTS)).posterior(np.zeros((1, 5)), np.zeros(1), np.zeros((1, 5)))
+        Surrogate(Encoder(POINTS)).given(np.zeros((1, 5)), np.zeros(1))
 
 
 def test_values_far_below_the_rest_are_drawn_up_to_three_quartile_ranges() -> None:
