@@ -94,7 +94,7 @@ class Progress:
             stage=self._stage,
             detail=self._detail,
             num_target_trials=self._num_trials,
-            num_trials=dict(Counter(_shown_state(trial).value for trial in self._trials)),
+            num_trials=dict(Counter(map(_shown_state, self._trials))),
             front=tuple(self._front_rows()),
             started_at=self._started_at,
             updated_at=datetime.now(UTC),
@@ -109,10 +109,10 @@ class Progress:
             yield {"number": trial.number, "parameters": trial.parameters, "objectives": values}
 
     def _seconds_left(self) -> float | None:
-        """Of the search, at the pace so far; None while there is no pace."""
+        """Of the search, at the pace so far, a paused trial taken as ended; None while there is no pace."""
         if self._stage != "search" or self._num_ended_before is None:
             return None
-        num_ended = len(_counted(self._trials, ENDED))
+        num_ended = len(_counted(self._trials, ENDED)) + sum(trial.is_paused for trial in self._trials)
         num_new = num_ended - self._num_ended_before
         if num_new == 0:
             return None
@@ -136,9 +136,11 @@ def describe(trial: TrialRecord, objectives: Sequence[Metric]) -> str:
     return f"trial {trial.number}: {format_parameters(trial.parameters)}: {outcome}{repeats}"
 
 
-def _shown_state(trial: TrialRecord) -> TrialState:
-    """A trial that has been asked ahead and has no process yet waits, whatever Optuna calls it."""
-    return TrialState.WAITING if trial.state is TrialState.RUNNING and not trial.spans else trial.state
+def _shown_state(trial: TrialRecord) -> str:
+    """A trial that has been asked ahead waits, and a paused one does not run, whatever Optuna calls them."""
+    if trial.is_paused:
+        return "paused"
+    return (TrialState.WAITING if trial.state is TrialState.RUNNING and not trial.spans else trial.state).value
 
 
 def _counted(trials: Iterable[TrialRecord], states: frozenset[TrialState]) -> list[TrialRecord]:

@@ -177,7 +177,7 @@ class StatusRecord(Frozen):
     stage: str = Field(description="a stage's name, or done, interrupted, failed")
     detail: str
     num_target_trials: int
-    num_trials: dict[str, int] = Field(description="by TrialState")
+    num_trials: dict[str, int] = Field(description="by TrialState, and how many are paused")
     front: tuple[dict[str, Any], ...] = Field(
         description="number, parameters and objectives of each student on the front"
     )

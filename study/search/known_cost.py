@@ -80,7 +80,7 @@ class KnownCostSampler(BaseSampler):
         self._supply = Supply(space, KnownFunctions("constraint", dict(enumerate(constraints))), seed)
         self._reading = Reading(curve, unknown_constraints, evidence)
         self._num_startup_trials = max(2, num_startup_trials)
-        self._num_complete_first = self._num_startup_trials if curve is None else MIN_COMPLETE
+        self._num_complete_first = min(MIN_COMPLETE, self._num_startup_trials)
         self._seed = seed
         self._models = Models()
         self._fixed: dict[str, Any] = {}

@@ -102,7 +102,7 @@ class Driver:
 
     def hand_out(self, tune_id: str = "a") -> TrialAssignment | None:
         given = self.searcher.suggest(tune_id)
-        while given is None and self.searcher._asked is not None:  # Tune asks again in its next step
+        if given is None and self.searcher._asked is not None:  # Tune asks again in its next step
             self.searcher._asked.result()
             given = self.searcher.suggest(tune_id)
         if given == Searcher.FINISHED:

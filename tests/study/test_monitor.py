@@ -23,7 +23,7 @@ class Launch:
 
     def __init__(self, store: stores.StudyStore) -> None:
         space = search_spaces.build(store.config.space)
-        self.proposer = Proposer(store, space, lambda _: {})
+        self.proposer = Proposer(store, space, lambda _: {"latency_p50_ms_batch1": 0.2})
         self.progress = Progress(store.paths, store.record, Console(file=io.StringIO()), 6)
         self.monitor = Monitor(self.proposer, Slots(), self.progress)
         for _ in range(3):

@@ -69,6 +69,25 @@ def test_driver_that_died_between_a_decision_and_its_epoch_decides_the_same_and_
     assert (told.num_judged, decision.num_judged) == (3, 4)
 
 
+def test_decision_that_is_told_again_is_the_stored_one_whoever_came_meanwhile(tmp_path: Path) -> None:
+    """With several workers a better one may be at the rung first: anew, the trial would be second of two."""
+    with driver(tmp_path) as each:
+        first = handed_out(each)
+        told = each.proposer.judge(first.number, curve(first.student, first.report_at)[0])  # and it dies
+    with driver(tmp_path) as each:
+        rival = each.proposer.next()
+        while rival is not None and rival.student.model != first.student.model:
+            rival = each.proposer.next()
+        assert rival is not None
+        better: Metrics = {**curve(rival.student, rival.report_at)[0], "validation_accuracy": 0.99}
+        assert each.proposer.judge(rival.number, better) is not None
+        again = handed_out(each)
+        assert again.number == first.number
+        assert each.proposer.judge(again.number, next(iter(each.results(again)))) == told
+    assert told is not None
+    assert told.num_judged == 1
+
+
 def test_driver_that_died_between_the_decision_to_pause_and_the_pause_has_paused_it_when_reopened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,3 +84,17 @@ def test_drawn_points_are_what_optuna_would_accept() -> None:
         trial = study.ask()
         CnnDistillation().suggest(trial)
         assert trial.params == point.parameters
+
+
+def test_fixed_parameters_are_as_given_in_drawn_points_and_in_neighbours() -> None:
+    stream, fixed = np.random.default_rng(0), {"method": "kd", "width": 4}
+    points = list(random_points(CnnDistillation().suggest, 20, stream, fixed))
+    others = list(neighbours(CnnDistillation().suggest, points[0], 60, stream, fixed))
+    for each in (*points, *others):
+        assert {name: each.parameters[name] for name in fixed} == fixed
+    assert len({each.key for each in (*points, *others)}) > 70  # another batch size may be the same again
+
+
+def test_point_whose_parameters_are_all_fixed_has_no_neighbours() -> None:
+    point = next(iter(random_points(conditional, 1, np.random.default_rng(0))))
+    assert list(neighbours(conditional, point, 5, np.random.default_rng(0), point.parameters)) == []

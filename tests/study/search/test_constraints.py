@@ -57,7 +57,7 @@ def test_first_broken_isolated_constraint_is_told_and_those_of_training_are_not_
     constraints = parse_constraints(
         {"validation_accuracy": ">= 0.97", "latency_p99_ms_batch1": "<= 2.0", "num_parameters": "<= 1e4"}
     )
-    known = {"latency_p99_ms_batch1": 1.0, "num_parameters": 5.0, "validation_accuracy": 0.0}
+    known = {"latency_p99_ms_batch1": 1.0, "num_parameters": 1e4, "validation_accuracy": 0.0}
     assert broken_by(constraints, known) is None
     broken = broken_by(constraints, {**known, "latency_p99_ms_batch1": 2.1, "num_parameters": 2e4})
     assert broken is constraints[1]

@@ -105,6 +105,13 @@ def test_trial_that_runs_and_has_shown_something_is_not_asked_again() -> None:
     assert len(set(asked)) == 8
 
 
+def test_trials_that_run_are_not_asked_again_before_anything_has_ended() -> None:
+    """There are ten points, and ten workers."""
+    made = sampler()
+    made.fix({"width": 8, "method": "labels"})
+    assert {each["rate"] for each in asked_next(made, [], count=10)} == set(range(10))
+
+
 def test_new_process_asks_the_same_of_trials_that_were_stopped_or_run() -> None:
     """At every ask, from one sampler and from one made anew; some are stopped, and some come to their end later."""
     studies = [study_of(sampler(curve=shown_errors, num_startup_trials=4)) for _ in range(2)]
@@ -140,8 +147,8 @@ def test_constraint_that_nothing_has_kept_yet_is_approached() -> None:
 
 
 def test_evidence_points_to_the_best_from_the_first_trial_on_and_may_be_asked_again() -> None:
-    """It holds every point of the space: there is no other to ask."""
-    evidence = [complete(labels(width, rate)) for width in (1, 2, 4, 8, 16, 32) for rate in range(10)]
+    """It holds every point of the method but the six worst."""
+    evidence = [complete(labels(width, rate)) for width in (1, 2, 4, 8, 16, 32) for rate in range(9)]
     made = sampler(evidence=evidence, seed=1)
     made.fix({"method": "labels"})
     asked = asked_next(made, [], count=6)
@@ -174,11 +181,14 @@ def test_constraints_that_could_not_be_kept_are_refused() -> None:
 def test_an_ask_draws_and_costs_few_points_anew() -> None:
     """Most of what is weighed is kept from one ask to the next, whichever method is due."""
     calls = {"space": 0, "cost": 0}
+    drawn: list[set[float]] = []
 
     def counted(trial: Any) -> dict[str, Any]:
         calls["space"] += 1
         parameters = suggest(trial)
         parameters["decay"] = trial.suggest_float("decay", 0.0, 1.0)
+        if drawn:
+            drawn[-1].add(parameters["decay"])
         return parameters
 
     def counted_cost(parameters: Parameters) -> float:
@@ -190,8 +200,10 @@ def test_an_ask_draws_and_costs_few_points_anew() -> None:
     for index in range(10):
         made.fix({"method": ("labels", "kd")[index % 2]})
         calls.update(space=0, cost=0)
+        drawn.append(set())
         trial = study.ask()
         parameters = counted(trial)
         study.tell(trial, [error(parameters), cost(parameters)])
     few = NUM_FRESH + 5 * NUM_STARTS * NUM_NEIGHBOURS
     assert 0 < calls["cost"] <= calls["space"] <= few < 400
+    assert len(drawn[-1] - drawn[-3]) >= NUM_FRESH  # and not the same again
