@@ -29,6 +29,7 @@ def prepare_with(epochs: int = 1, **halving: object) -> None:
             {"rungs": [0.25, 0.3]},
             r"search\.halving\.rungs = \[0\.25, 0\.3\]: from epoch 0\.25 to epoch 0\.3 there is no",
         ),
+        ({"first_rung": 0.12}, r"first_rung = 0\.12: from epoch 0 to epoch 0\.12 there is no whole batch"),
         ({"rungs": [0.9]}, r"rungs = \[0\.9\]: from epoch 0\.9 to epoch 1 there is no whole batch"),
         ({"rungs": [1.0, 1.05]}, r"from epoch 1 to epoch 1\.05 there is no whole batch"),
     ],

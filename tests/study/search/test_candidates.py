@@ -92,7 +92,7 @@ def test_fixed_parameters_are_as_given_in_drawn_points_and_in_neighbours() -> No
     others = list(neighbours(CnnDistillation().suggest, points[0], 60, stream, fixed))
     for each in (*points, *others):
         assert {name: each.parameters[name] for name in fixed} == fixed
-    assert len({each.key for each in (*points, *others)}) > 70  # another batch size may be the same again
+    assert len({each.key for each in (*points, *others)}) > 50  # not all: another batch size may be the same again
 
 
 def test_point_whose_parameters_are_all_fixed_has_no_neighbours() -> None:
