@@ -46,7 +46,10 @@ class StudySearcher(Searcher):
             return None
         begun = self._proposer.going_on()
         if begun is not None:
-            return self._given(trial_id, begun)
+            given = self._given(trial_id, begun)
+            if self._asked is None:  # cut off with an earlier launch: its successor is asked when it starts
+                self._ask()
+            return given
         asked = self._asked or self._ask()
         if self._numbers and not asked.done():
             return None

@@ -150,3 +150,17 @@ def test_next_trial_is_asked_before_the_end_of_its_predecessor_is_told(one_slot:
 
 def test_tune_may_pickle_it_and_carries_nothing_away(one_slot: Harness) -> None:
     assert pickle.loads(pickle.dumps(one_slot.searcher)).__dict__ == {}  # noqa: S301 - our own bytes
+
+
+def test_successor_of_an_interrupted_trial_is_asked_when_it_starts_again(tmp_path: Path) -> None:
+    """Asked after its end instead, a sampler that models would know more and ask for another."""
+    config = study_config(search={"num_trials": 3, "sampler": "random"})
+    with stores.create(tmp_path, config, []) as store:
+        harness = Harness(store, num_slots=1)
+        proposal = harness.proposer.next()
+        assert proposal is not None
+        harness.proposer.started(proposal.number, 0)
+    with stores.reopen(tmp_path) as store:
+        again = Harness(store, num_slots=1)
+        assert again.start("a")["number"] == proposal.number
+        assert again.num_asked() == 2
