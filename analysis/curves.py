@@ -88,7 +88,7 @@ def curves_of(results: StudyResults) -> RecordedCurves:
         config=results.record.config,
         versions=results.record.versions,
         device=None if profiles is None else profiles.teacher.device.name,
-        num_left_out=sum(trial.duplicate_of is None for trial in results.trials) - len(trials),
+        num_left_out=sum(trial.counts for trial in results.trials) - len(trials),
         trials=tuple(trials),
     )
 

@@ -162,8 +162,8 @@ def _verdict(distilled: TrialRecord, labels: TrialRecord, num_images: int | None
 
 
 def num_by_state(results: StudyResults) -> dict[TrialState, int]:
-    """How many trials are in each state; duplicates, which were not trained, are left out."""
-    counts = Counter(trial.state for trial in results.trials if trial.duplicate_of is None)
+    """How many trials are in each state; duplicates and refused ones, which were not trained, are left out."""
+    counts = Counter(trial.state for trial in results.trials if trial.counts)
     return {state: counts[state] for state in TrialState}
 
 

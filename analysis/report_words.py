@@ -48,6 +48,8 @@ def asked(results: StudyResults) -> list[str]:
     if isinstance(space, dict) and isinstance(search, dict):
         number = count(search["num_trials"], "trial")
         sentences.append(f'{number} of the space "{space["name"]}" were asked for.')
+        kept = [f"{name} {bound}" for name, bound in search.get("constraints", {}).items()]
+        sentences += [f"They had to keep {listed(kept)}."] if kept else []
         sentences += stopping_asked(search)
     if results.teacher is not None:
         teacher = results.teacher
@@ -91,12 +93,26 @@ def progress(results: StudyResults) -> str:
     num_duplicates = sum(trial.duplicate_of is not None for trial in results.trials)
     if num_duplicates:
         text += f" {count(num_duplicates, 'proposal')} repeated an earlier trial and took its values without training."
+    text += _constraint_text(results)
     spans = [span for each in closed_spans(results.trials).values() for span in each]
     if spans:
         clock = SearchClock.over(spans)
         text += f" The search has taken {duration(clock.seconds(max(span.end for span in spans)))}."
     if counts[TrialState.RUNNING] or counts[TrialState.WAITING]:
         text = f"The search is not over, this is its state so far. {text}"
+    return text
+
+
+def _constraint_text(results: StudyResults) -> str:
+    """Proposals that were known to break a constraint, and students that turned out to."""
+    num_refused = sum(trial.is_refused and trial.duplicate_of is None for trial in results.trials)
+    num_broken = sum(trial.breaks is not None and trial.counts for trial in results.trials)
+    text = ""
+    if num_refused:
+        known = count(num_refused, "proposal was", "proposals were")
+        text += f" {known} known to break a constraint and not trained."
+    if num_broken:
+        text += f" {count(num_broken, 'student')} turned out to break a constraint: not on the front."
     return text
 
 

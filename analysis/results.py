@@ -24,8 +24,6 @@ from trainables.study_paths import StudyPaths
 from trainables.verified import VerificationRecord
 from trainables.whole_files import read_record
 
-# User attribute of the Optuna study: the reference point that its search was measured by, where it had one.
-
 
 @dataclass(frozen=True, slots=True)
 class StudyResults:

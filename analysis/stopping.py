@@ -47,11 +47,11 @@ class Spent:
 
 
 def asked_students(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """The trials that were to be trained: configured, begun or about to, and not a repetition of another."""
+    """The trials that were to be trained: configured, begun or about to, neither a repetition nor refused."""
     return tuple(
         trial
         for trial in trials
-        if trial.student is not None and trial.duplicate_of is None and trial.state is not TrialState.WAITING
+        if trial.student is not None and trial.counts and trial.state is not TrialState.WAITING
     )
 
 
@@ -72,7 +72,7 @@ def epochs_within(epochs: float, start: float, end: float) -> float:
 
 def stopped_at_epoch(trial: TrialRecord) -> float | None:
     """After how many epochs a trial was stopped; None where it was not."""
-    return epochs_trained(trial) if trial.state is TrialState.PRUNED and trial.duplicate_of is None else None
+    return epochs_trained(trial) if trial.state is TrialState.PRUNED and trial.counts else None
 
 
 def paused_at_epoch(trial: TrialRecord) -> float | None:

@@ -144,4 +144,4 @@ def _shown_state(trial: TrialRecord) -> str:
 
 
 def _counted(trials: Iterable[TrialRecord], states: frozenset[TrialState]) -> list[TrialRecord]:
-    return [trial for trial in trials if trial.state in states and trial.duplicate_of is None]
+    return [trial for trial in trials if trial.state in states and trial.counts]

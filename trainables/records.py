@@ -122,6 +122,16 @@ class TrialRecord(Frozen):
         return self.state is TrialState.COMPLETE and self.duplicate_of is None and self.breaks is None
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it was never trained, for it was known beforehand to break a constraint."""
+        return self.breaks is not None and self.state is TrialState.PRUNED
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the trials that were asked for: neither a repetition nor refused."""
+        return self.duplicate_of is None and not self.is_refused
+
+    @property
     def is_paused(self) -> bool:
         """Whether it is unfinished and holds no slot."""
         return self.state is TrialState.RUNNING and self.paused_at_epoch is not None

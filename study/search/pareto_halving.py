@@ -139,22 +139,25 @@ class ParetoHalving:
         num_ended = int(has_ended_N.sum())
         means_NM, deviations_NM = np.where(has_ended_N[:, None], ends_NM, shown_NM), np.zeros_like(shown_NM)
         if num_ended >= MIN_COMPLETE:
-            for row in map(int, np.flatnonzero(~has_ended_N)):
-                peers = self._peers(shown_NM, has_ended_N, row)
+            unended = np.flatnonzero(~has_ended_N)
+            costs, kinds = np.unique(shown_NM[np.ix_(unended, self._is_known_M)], axis=0, return_inverse=True)
+            for kind, cost in enumerate(costs):
+                rows = unended[kinds.reshape(-1) == kind]  # trials of one cost have the same peers
+                peers = self._peers(shown_NM, has_ended_N, cost)
                 for objective in np.flatnonzero(~self._is_known_M):
                     line = end_line(shown_NM[peers, objective], ends_NM[peers, objective])
-                    means_NM[row, objective] = line.intercept + line.slope * shown_NM[row, objective]
-                    deviations_NM[row, objective] = line.variance**0.5
+                    means_NM[rows, objective] = line.intercept + line.slope * shown_NM[rows, objective]
+                    deviations_NM[rows, objective] = line.variance**0.5
         else:
             means_NM = shown_NM  # all as they were here: an end is no match for a beginning
         return Standing(tuple(rung), means_NM, deviations_NM, num_ended)
 
-    def _peers(self, shown_NM: Array, has_ended_N: NDArray[np.bool_], row: int) -> NDArray[np.intp]:
-        """The trials that have come to their end whose cost is most like that of the one in this row."""
+    def _peers(self, shown_NM: Array, has_ended_N: NDArray[np.bool_], cost: Array) -> NDArray[np.intp]:
+        """The trials that have come to their end whose cost is most like this one."""
         ended = np.flatnonzero(has_ended_N)
         costs = shown_NM[:, self._is_known_M]
         extents = np.ptp(costs, axis=0)
-        apart = np.abs(costs[ended] - costs[row]) / np.where(extents > 0.0, extents, 1.0)
+        apart = np.abs(costs[ended] - cost) / np.where(extents > 0.0, extents, 1.0)
         return ended[np.argsort(apart.sum(axis=1), kind="stable")[:NUM_PEERS]]
 
     def _gains(self, standing: Standing, numbers: Sequence[int]) -> list[float]:
@@ -167,14 +170,17 @@ class ParetoHalving:
         extent = np.where(extent > rounding, extent, np.where(extent_of_all > rounding, extent_of_all, 1.0))
         reference = low - MARGIN_FRACTION * extent
         total = hypervolume(-front, ref=-reference)
-        gains = []
-        for number in numbers:
-            row = standing.numbers.index(number)
-            others = np.delete(means_NM, row, axis=0) if is_best_N[row] else front
+        rows = np.array([standing.numbers.index(number) for number in numbers])
+
+        def grown(rows: NDArray[np.intp], others: Array) -> Array:
+            return expected_improvement(means_NM[rows], standing.deviations_NM[rows], others, reference)
+
+        gains = grown(rows, front[is_nondominated(-front)])
+        for index in np.flatnonzero(is_best_N[rows]):  # one of the front itself adds to the others of it
+            others = np.delete(means_NM, rows[index], axis=0)
             others = others[is_nondominated(-others)] if len(others) else others
-            grown = expected_improvement(means_NM[[row]], standing.deviations_NM[[row]], others, reference)
-            gains.append(round(float(grown[0]) / total, 12))  # of a front of two both add the same: no rounding decides
-        return gains
+            gains[index] = grown(rows[[index]], others)[0]
+        return [round(float(gain) / total, 12) for gain in gains]  # of a front of two both add the same, to rounding
 
     def _passes(self, standing: Standing, number: int, epoch: float, gain: float) -> tuple[bool, str]:
         """Whether the trial goes on, and the reason."""

@@ -30,7 +30,7 @@ from trainables.records import (
     TrialState,
 )
 
-MAX_DUPLICATES_IN_A_ROW = 200
+MAX_ASKED_IN_VAIN = 200  # duplicates, and students that are known to break a constraint
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,16 @@ class Proposer:
         self._constraints = parse_constraints(self._config.constraints)
         self._asking = Asking(store.config, space, isolated)
         self._ledger = Ledger(store, self._objectives)
-        self._stopping: EarlyStopping | None = None
         self._stopping = self._early_stopping()
+        self._do_what_was_decided()
         unfinished = [each for each in self.records() if each.state is TrialState.RUNNING and not each.is_paused]
         self._interrupted = deque(each.number for each in unfinished if each.spans)
         self._unfinished = deque(each.number for each in unfinished if not each.spans)
 
     @property
-    def _max_duplicates(self) -> int:
-        """A grid gives a student twice only when it has no other left."""
-        return 1 if self._config.sampler == "grid" else MAX_DUPLICATES_IN_A_ROW
+    def _max_in_vain(self) -> int:
+        """How many asks in a row may give nothing to train; a grid gives a student twice when it has no other left."""
+        return 1 if self._config.sampler == "grid" else MAX_ASKED_IN_VAIN
 
     @property
     def num_trials(self) -> int:
@@ -112,12 +112,15 @@ class Proposer:
             student = self._ledger[number].student or self._configure_again(number)
             if not self._settle_duplicate(number) and not self._settle_infeasible(number, student):
                 return self._proposal(number, student)
-        for _ in range(self._max_duplicates):
+        num_in_vain = 0
+        while num_in_vain < self._max_in_vain:
             if self._num_counted() >= self._num_trials or self._is_exhausted():
                 return None
             number, student = self._ask()
-            if not self._settle_duplicate(number) and not self._settle_infeasible(number, student):
+            is_duplicate = self._settle_duplicate(number)
+            if not is_duplicate and not self._settle_infeasible(number, student):
                 return self._proposal(number, student)
+            num_in_vain += is_duplicate or self._config.sampler != "grid"
         self._store.study.set_user_attr(EXHAUSTED_ATTRIBUTE, value=True)
         return None
 
@@ -170,13 +173,11 @@ class Proposer:
         self._end(number, optuna.trial.TrialState.FAIL, {}, {}, reason=reason)
 
     def _is_exhausted(self) -> bool:
-        """Whether so many duplicates came in a row that the space seems to hold no other student."""
+        """Whether so many asks in a row were in vain that the space seems to hold no other student."""
         return bool(self._store.study.user_attrs.get(EXHAUSTED_ATTRIBUTE, False))
 
     def _num_counted(self) -> int:
-        waits = (TrialState.WAITING,)
-        counted = (each for each in self.records() if each.duplicate_of is None and each.state not in waits)
-        return sum(each.breaks is None or each.state is TrialState.COMPLETE for each in counted)
+        return sum(record.counts and record.state is not TrialState.WAITING for record in self.records())
 
     def _ask(self) -> tuple[int, StudentConfig]:
         waiting = [each.number for each in self.records() if each.state is TrialState.WAITING]
@@ -191,7 +192,7 @@ class Proposer:
 
     def _num_asked(self) -> Counter[str]:
         """How many trials each method has had."""
-        counted = (each for each in self.records() if each.duplicate_of is None and each.student is not None)
+        counted = (each for each in self.records() if each.counts and each.student is not None)
         return Counter(str(each.parameters.get("method")) for each in counted)
 
     def _configure_again(self, number: int) -> StudentConfig:
@@ -258,11 +259,14 @@ class Proposer:
         return Proposal(number, student, dict(self._isolated(student)), num_stored, report_at)
 
     def _early_stopping(self) -> EarlyStopping | None:
-        """As the storage has it; what was decided and not yet done when the driver died is done now."""
         if self._config.early_stopping == "none":
             return None
         stopping = EarlyStopping(self._config, self._objectives, self._isolated, self._ledger.write)
         stopping.rebuild(self.records())
+        return stopping
+
+    def _do_what_was_decided(self) -> None:
+        """What early stopping had decided when an earlier driver died, and it had not done."""
         for record in self.records():
             decision = record.pending_decision
             if decision is None:
@@ -273,7 +277,6 @@ class Proposer:
                 self.pause(record.number, decision.epoch, record.facts)
             elif decision.action is RungAction.STOP:
                 self._stop(record, decision.reason)
-        return stopping
 
     def _stop(self, record: TrialRecord, reason: str) -> None:
         isolated = {} if record.student is None else self._isolated(record.student)

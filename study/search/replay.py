@@ -17,6 +17,7 @@ from study.config import StudyConfig
 from study.search.asking import Asking
 from study.search.constraints import broken_by, parse_constraints
 from study.search.pareto_halving import ParetoHalving
+from study.search.proposer import MAX_ASKED_IN_VAIN
 from study.search.shares import enqueued_baselines
 from trainables.config import StudentConfig
 from trainables.metrics import Metric, Source, as_minimized, metric
@@ -28,8 +29,6 @@ from trainables.records import (
     TrialState,
     epoch_attribute,
 )
-
-MAX_DUPLICATES_IN_A_ROW = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ class Replay:
         return number
 
     def _ask(self) -> int | None:
-        for _ in range(MAX_DUPLICATES_IN_A_ROW):
+        for _ in range(MAX_ASKED_IN_VAIN):
             if len(self._trials) >= self._config.search.num_trials or self._is_exhausted:
                 return None
             number = len(self._study.get_trials(deepcopy=False, states=_ASKED))

@@ -69,9 +69,7 @@ def proposals(context: SamplingContext) -> Proposals:
     Raises:
         ValueError: there is none of that name; the message lists those that there are.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of linear_operator, below BoTorch, when it is imported
-        build = resolve("sampler", SAMPLERS, context.config.sampler)
+    build = resolve("sampler", SAMPLERS, context.config.sampler)
     if not callable(build):
         raise ValueError(f'sampler "{context.config.sampler}" is a {type(build).__name__}: it must be a function')
     made: Proposals = build(context)

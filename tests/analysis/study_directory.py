@@ -19,6 +19,7 @@ from tests.profiles import num_parameters, profile, training
 from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
 from trainables.measurements import ProfilesRecord
 from trainables.records import (
+    BREAKS_ATTRIBUTE,
     DUPLICATE_ATTRIBUTE,
     FACTS_ATTRIBUTE,
     METRICS_ATTRIBUTE,
@@ -81,6 +82,7 @@ class MadeTrial:
     """Of training for one epoch, and of one evaluation."""
     decisions: Sequence[RungDecision] = ()
     paused_at_epoch: float | None = None
+    breaks: str | None = None
 
     @property
     def student(self) -> StudentConfig:
@@ -169,6 +171,7 @@ def frozen_trial(made: MadeTrial, objectives: Sequence[str]) -> optuna.trial.Fro
         DUPLICATE_ATTRIBUTE: made.duplicate_of,
         REASON_ATTRIBUTE: made.reason,
         PAUSED_ATTRIBUTE: made.paused_at_epoch,
+        BREAKS_ATTRIBUTE: made.breaks,
     }
     if made.state == "complete":
         attributes[METRICS_ATTRIBUTE] = metrics

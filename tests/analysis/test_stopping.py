@@ -69,6 +69,14 @@ def test_duplicate_of_a_stopped_trial_was_not_stopped_and_saved_nothing(tmp_path
     assert spent(trials).full_epochs == 4.0
 
 
+def test_student_that_was_refused_was_not_stopped_and_saved_nothing(tmp_path: Path) -> None:
+    """What is known to break a constraint would not have been trained without early stopping either."""
+    refused = MadeTrial(state="pruned", num_epochs=0, breaks="latency_p50_ms_batch1 <= 0.1")
+    trials = records(tmp_path, [stopped(1.0), refused])
+    assert [stopped_at_epoch(each) for each in trials] == [1.0, None]
+    assert spent(trials).full_epochs == 4.0
+
+
 def test_pause_is_remembered_once_the_trial_has_gone_on(tmp_path: Path) -> None:
     promoted, waits, never = records(tmp_path, [in_full(paused_at=(0.5, 1)), waiting(2.0), in_full()])
     assert [paused_at_epoch(each) for each in (promoted, waits, never)] == [1.0, 2.0, None]
