@@ -19,6 +19,7 @@ from study.interrupts import how_to_go_on
 from study.launch import Launch, stored_record
 from study.monitor import Monitor
 from study.profile_cache import ProfileCache, cache_folder
+from study.search.constraints import check_kept, parse_constraints
 from study.search.proposer import Proposal, Proposer
 from study.search.scheduler import StudyScheduler
 from study.search.searcher import StudySearcher
@@ -167,6 +168,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     def assign(proposal: Proposal) -> TrialAssignment:
         return _assignment(proposal, store.paths, resources)
 
+    _check_constraints(launch, profiles)
     proposer = Proposer(store, launch.space, isolated)
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
     slots = Slots()
@@ -205,6 +207,23 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
     if launch.asked_to_end() or not proposer.is_finished:
         raise StudyInterruptedError("the search was asked to end")
+
+
+def _check_constraints(launch: Launch, profiles: ProfilesRecord) -> None:
+    """See that some student may be trained, now that the architectures are measured.
+
+    Raises:
+        StageFailedError: none keeps the constraints.
+    """
+    kinds = {
+        f"{key}, trained at batch {batch_size}": profiles.students[key].metrics(batch_size)
+        for key in profiles.students
+        for batch_size in launch.space.training_batch_sizes()
+    }
+    try:
+        check_kept(parse_constraints(launch.store.config.search.constraints), kinds)
+    except ValueError as error:
+        raise StageFailedError(str(error)) from error
 
 
 def _keep_reference(store: StudyStore) -> None:

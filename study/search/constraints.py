@@ -76,3 +76,24 @@ def broken_by(constraints: tuple[Constraint, ...], isolated: Mapping[str, float 
         if each.violation(value) > 0.0:
             return each
     return None
+
+
+def check_kept(constraints: tuple[Constraint, ...], students: Mapping[str, Mapping[str, float | None]]) -> None:
+    """See that a student keeps every constraint on what is known before training.
+
+    Args:
+        constraints: of the study.
+        students: by a name for the message, the isolated metrics of every kind of student that there is.
+
+    Raises:
+        ValueError: none keeps them all, or a metric is not known on this device; the message tells what there is.
+    """
+    if not students or any(broken_by(constraints, isolated) is None for isolated in students.values()):
+        return
+    told = []
+    for each in constraints:
+        if each.metric.source is Source.ISOLATED:
+            values = {name: isolated[each.metric.name] or 0.0 for name, isolated in students.items()}
+            nearest = min(values, key=lambda name: (each.violation(values[name]), name))
+            told.append(f"{each.text} ({values[nearest]:.4g} for {nearest} comes nearest)")
+    raise ValueError(f"search.constraints: no student of the space keeps {' and '.join(told)}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.search.constraints import broken_by, parse_constraints
+from study.search.constraints import broken_by, check_kept, parse_constraints
 
 
 def test_bounds_are_read_and_written_as_they_were_meant() -> None:
@@ -67,3 +67,17 @@ def test_first_broken_isolated_constraint_is_told_and_those_of_training_are_not_
 def test_constraint_on_what_is_unknown_on_this_device_is_an_error(isolated: dict[str, float | None]) -> None:
     with pytest.raises(ValueError, match=r'constraint "peak_memory_mib <= 100": peak_memory_mib is (None|nan) on this'):
         broken_by(parse_constraints({"peak_memory_mib": "<= 100"}), isolated)
+
+
+def test_constraints_that_no_student_keeps_are_told_with_what_comes_nearest() -> None:
+    constraints = parse_constraints({"latency_p50_ms_batch1": "<= 0.1", "num_parameters": "<= 1000"})
+    students: dict[str, dict[str, float | None]] = {
+        "small": {"latency_p50_ms_batch1": 0.2, "num_parameters": 500.0},
+        "fast": {"latency_p50_ms_batch1": 0.05, "num_parameters": 2000.0},
+    }
+    nearest = (
+        r"latency_p50_ms_batch1 <= 0\.1 \(0\.05 for fast comes nearest\) and num_parameters <= 1000 \(500 for small"
+    )
+    with pytest.raises(ValueError, match=f"no student of the space keeps {nearest}"):
+        check_kept(constraints, students)
+    check_kept(constraints, students | {"both": {"latency_p50_ms_batch1": 0.1, "num_parameters": 1000.0}})
