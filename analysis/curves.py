@@ -10,9 +10,8 @@ from pydantic import Field, ValidationError
 from analysis.results import StudyResults, read_study
 from trainables.config import Frozen, StudentConfig
 from trainables.metrics import Source, is_metric, metric
+from trainables.records import TrialState
 from trainables.whole_files import replacing
-
-ENDING = ".json.gz"
 
 
 class RecordedTrial(Frozen):
@@ -77,7 +76,7 @@ def curves_of(results: StudyResults) -> RecordedCurves:
             ),
         )
         for trial in results.trials
-        if trial.may_stand_on_a_front and trial.student is not None
+        if trial.state is TrialState.COMPLETE and trial.counts and trial.student is not None
     ]
     if not trials:
         raise ValueError(f"study {results.record.name} has no trial that ran to its end: there is nothing to replay")

@@ -45,7 +45,11 @@ def replay(path: Path, overrides: Sequence[str], *, num_workers: int, num_seeds:
     curves = read_curves(path)
     if save is not None:
         write_curves(curves, save)
-    configs = {_named(asked): asked for asked in (_config(curves, ()), _config(curves, overrides))}
+    recorded = _config(curves, ())
+    configs = {f"as recorded: {_named(recorded)}": recorded}
+    if overrides:
+        changed = _config(curves, overrides)
+        configs[f"as set: {_named(changed)}"] = changed
     searches: dict[str, list[ReplaySummary]] = {}
     num_asked, num_exact = 0, 0
     for name, config in configs.items():
