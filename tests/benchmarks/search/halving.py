@@ -24,14 +24,14 @@ from tests.benchmarks.search.verdicts import plus_minus
 
 RECORDED = Path(__file__).parents[2] / "recorded"
 NUM_SEEDS = 20
-NUM_STUDENTS = 100
 NUM_WORKERS = 4
 SHARE = 0.99
 MIN_TIMES_FEWER = 3.0
 MAX_LOST = 0.01
-SHARES: Mapping[str, int] = MappingProxyType(
-    {"labels": 10, "kd": 90}
-)  # as the grid has them: 16 of 160 are labels-only
+# Of each method, as the grid has them. What is halved may ask on to the end of the grid: epochs are what is counted.
+SHARES: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {"none": {"labels": 10, "kd": 90}, "pareto_halving": {"labels": 16, "kd": 144}}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +64,23 @@ def pairs(sampler: str, latency: str, *, num_seeds: int = NUM_SEEDS) -> list[Pai
 def rows(sampler: str, latency: str, found: Sequence[Pair]) -> list[Row]:
     """What it saved, with its target, and what it lost."""
     what = f"halving, {sampler}, {latency}, {len(found)} seeds"
-    told = [each.epochs_until_share for each in found]
-    reached = [(pair, epochs) for pair, epochs in zip(found, told, strict=True) if epochs is not None]
-    spent = mean_interval([epochs for _, epochs in reached])
+    missed = sum(pair.epochs_until_share is None for pair in found)
+    spent = mean_interval([pair.halved.epochs if (told := pair.epochs_until_share) is None else told for pair in found])
     full = mean_interval([pair.full.epochs for pair in found])
     alike = mean_interval([pair.full_epochs_until_share for pair in found])
     lost = mean_interval([pair.halved.lost_fraction for pair in found])
     stopped = float(np.sum([pair.halved.num_front_stopped for pair in found]))
     asked = stopped + float(np.sum([pair.halved.num_front_found for pair in found]))
-    fewer, missed = full.mean / spent.mean, len(found) - len(reached)
+    fewer = full.mean / spent.mean
     at = f"epochs for {SHARE:.0%} of the hypervolume of full training"
     return [
         Row(
-            f"{what}: {at} ({missed} of {len(found)} never came there)",
+            f"{what}: {at} ({missed} of {len(found)} never came there: all that they spent)",
             plus_minus(spent),
             f"full training {full.mean:.0f}",
             f"{fewer:.2f}x fewer",
             f"at least {MIN_TIMES_FEWER:g}x",
-            fewer >= MIN_TIMES_FEWER,
+            fewer >= MIN_TIMES_FEWER and missed == 0,
         ),
         Row(
             f"{what}: the same, full training counted until it was there itself",
@@ -125,7 +124,7 @@ def _search(curves: RecordedCurves, sampler: str, latency: str, stopping: str, s
     data["search"] |= {
         "sampler": sampler,
         "early_stopping": stopping,
-        "num_trials": NUM_STUDENTS,
-        "trials_per_method": dict(SHARES),
+        "num_trials": sum(SHARES[stopping].values()),
+        "trials_per_method": dict(SHARES[stopping]),
     }
     return replay_once(curves, parse_config(data, curves.name), seed=seed, num_workers=NUM_WORKERS)[0]
