@@ -23,7 +23,7 @@ from analysis.report_stopping import stopping_asked, stopping_words
 from analysis.results import StudyResults
 from analysis.students import method, model_key, sizes, title
 from analysis.timeline import SearchClock, closed_spans
-from analysis.wording import count, duration, listed, points, times, times_cost, value_text
+from analysis.wording import count, duration, listed, moment_text, points, times, times_cost, value_text
 from trainables.metrics import Direction, Metric, latency_batch_size
 from trainables.records import TrialRecord, TrialState
 
@@ -50,7 +50,7 @@ def asked(results: StudyResults) -> list[str]:
         sentences.append(f'{number} of the space "{space["name"]}" were asked for.')
         kept = [f"{name} {bound}" for name, bound in search.get("constraints", {}).items()]
         sentences += [f"They had to keep {listed(kept)}."] if kept else []
-        sentences += stopping_asked(search)
+        sentences += [*_evidence_words(results), *stopping_asked(search)]
     if results.teacher is not None:
         teacher = results.teacher
         sentences.append(
@@ -58,6 +58,15 @@ def asked(results: StudyResults) -> list[str]:
             f"in {duration(teacher.train_seconds)}."
         )
     return [" ".join(sentences)]
+
+
+def _evidence_words(results: StudyResults) -> list[str]:
+    evidence = results.record.evidence
+    if evidence is None:
+        return []
+    students = count(evidence.num_students, "student")
+    told = f"{students} of study {evidence.study} ({moment_text(evidence.created_at)})"
+    return [f"The sampler was told beforehand of {told}; none of them counts here."]
 
 
 def found(results: StudyResults) -> list[str]:

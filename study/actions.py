@@ -16,35 +16,60 @@ from study.progress import Progress
 from study.search.shares import enqueued_baselines
 from study.stages import run_stages
 from study.store import StudyStore
+from study.warm_start import WarmStart, warm_start
 from trainables.data.image_arrays import TrainingData
 from trainables.registry import make_importable
 from trainables.study_paths import StudyPaths
 
 
 def run(
-    config: StudyConfig, directory: Path, *, address: str | None, import_folder: str | None, console: Console
+    config: StudyConfig,
+    directory: Path,
+    *,
+    address: str | None,
+    import_folder: str | None,
+    evidence: Path | None = None,
+    console: Console,
 ) -> Path:
     """Create a study and run it; returns the report's path.
+
+    Args:
+        config: of the study.
+        directory: where it is kept; nothing is there yet.
+        address: of a running cluster; None starts a local one.
+        import_folder: from which the user's own entries are imported.
+        evidence: another study that its sampler is to be told of.
+        console: for progress.
 
     Raises:
         ValueError: wrong use; nothing has been started and nothing overwritten.
         StudyInterruptedError: asked to end; `resume` goes on.
     """
-    space, data = check(config, directory, import_folder)
+    space, data, told = check(config, directory, import_folder, evidence)
     baselines = enqueued_baselines(config.search, space)
     console.print("configuration, images and networks are in order; starting Ray")
     with connect(config.resources, address, import_folder) as dashboard:
         resources = trial_resources(config.resources)
         check_objectives([*config.objectives, *config.search.constraints], resources)
         with (
-            stores.create(directory, config, baselines, import_folder=import_folder) as store,
+            stores.create(
+                directory,
+                config,
+                baselines,
+                import_folder=import_folder,
+                evidence=None if told is None else told.curves,
+            ) as store,
             Interrupts(store.paths.root, console) as interrupts,
             _progress(store, console, dashboard) as progress,
         ):
+            if told is not None:
+                progress.line(f"warm start: {told.text}")
             return run_stages(Launch(store, space, data, resources, progress, interrupts.was_asked))
 
 
-def check(config: StudyConfig, directory: Path, import_folder: str | None) -> tuple[SearchSpace, TrainingData]:
+def check(
+    config: StudyConfig, directory: Path, import_folder: str | None, evidence: Path | None = None
+) -> tuple[SearchSpace, TrainingData, WarmStart | None]:
     """All that can be refused before Ray starts; makes nothing.
 
     Raises:
@@ -54,7 +79,8 @@ def check(config: StudyConfig, directory: Path, import_folder: str | None) -> tu
     make_importable(import_folder)
     if config.storage is not None:
         stores.open_storage(StudyPaths(directory), config.storage)
-    return prepare(config)
+    space, data = prepare(config)
+    return space, data, None if evidence is None else warm_start(evidence, config, space)
 
 
 def resume(directory: Path, *, address: str | None, console: Console, num_trials: int | None = None) -> Path:

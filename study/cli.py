@@ -58,6 +58,10 @@ def run(
         list[str] | None, typer.Option("--set", help="path.to.field=value, as often as needed", metavar="FIELD=VALUE")
     ] = None,
     address: Address = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--warm-start", help="another study whose students the sampler is told of", metavar="DIR"),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check everything, show what would run, start nothing")
     ] = False,
@@ -68,9 +72,11 @@ def run(
         import_folder = _import_folder(study)
         chosen = directory or Path("studies") / f"{config.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
         if dry_run:
-            _show_plan(config, chosen, import_folder)
+            _show_plan(config, chosen, import_folder, evidence)
             return
-        report = _action("run")(config, chosen, address=address, import_folder=import_folder, console=Console())
+        report = _action("run")(
+            config, chosen, address=address, import_folder=import_folder, evidence=evidence, console=Console()
+        )
         _show_end(chosen, report)
 
 
@@ -214,14 +220,16 @@ def _import_folder(study: str) -> str | None:
     return str(folder) if has_modules else None
 
 
-def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None) -> None:
-    space, data = _action("check")(config, directory, import_folder)
+def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None, evidence: Path | None) -> None:
+    space, data, told = _action("check")(config, directory, import_folder, evidence)
     typer.echo(config.model_dump_json(indent=2))
     typer.echo(
         f"would train {config.teacher.model.key} on {len(data.train):,} images, measure "
         f"{len(space.architectures())} architectures, and train {config.search.num_trials} students "
         f"({', '.join(space.methods)}) for {', '.join(config.objectives)}{_verification_plan(config)}"
     )
+    if told is not None:
+        typer.echo(f"warm start: {told.text}")
 
 
 def _verification_plan(config: StudyConfig) -> str:

@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
+from analysis.curves import RecordedCurves, RecordedTrial, read_curves, write_curves
 from study.config import StudyConfig, library_versions, parse_config
 from study.locks import hold
 from trainables.data.split import apportion
@@ -26,6 +27,7 @@ from trainables.records import (
     EXHAUSTED_ATTRIBUTE,
     OBJECTIVES_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
+    EvidenceRecord,
     StudyRecord,
     TrialRecord,
     TrialState,
@@ -45,6 +47,7 @@ class StudyStore:
     record: StudyRecord
     storage: BaseStorage
     study: optuna.Study
+    evidence: tuple[RecordedTrial, ...] = ()  # another study's students that the sampler is told of
 
     def trials(self) -> list[TrialRecord]:
         """Every trial as the storage shows it now."""
@@ -58,8 +61,11 @@ def create(
     baselines: Sequence[Mapping[str, object]],
     *,
     import_folder: str | None = None,
+    evidence: RecordedCurves | None = None,
 ) -> Iterator[StudyStore]:
     """A new study in `directory`, its baselines enqueued; the directory is made where it does not exist.
+
+    Evidence is copied into it: it must go on alike wherever the study that it came from has gone.
 
     Raises:
         ValueError: the directory cannot be written to, or holds a study or other files.
@@ -82,7 +88,10 @@ def create(
             fingerprint=config.fingerprint("study"),
             versions=library_versions(),
             import_folder=import_folder,
+            evidence=None if evidence is None else _evidence_record(evidence),
         )
+        if evidence is not None:
+            write_curves(evidence, paths.evidence)
         storage = open_storage(paths, config.storage)
         study = optuna.create_study(
             storage=storage,
@@ -93,7 +102,7 @@ def create(
         for baseline in baselines:
             study.enqueue_trial(dict(baseline), user_attrs={ORIGIN_ATTRIBUTE: "baseline"})
         write_record(paths.study_json, record)  # last: where it stands, the study is complete
-        yield StudyStore(paths, config, record, storage, study)
+        yield StudyStore(paths, config, record, storage, study, _evidence(paths, record))
 
 
 @contextlib.contextmanager
@@ -115,7 +124,7 @@ def reopen(directory: Path) -> Iterator[StudyStore]:
         except KeyError as error:
             where = paths.journal if config.storage is None else config.storage
             raise ValueError(f'{where} holds no study "{record.name}": it is empty, or another study\'s') from error
-        store = StudyStore(paths, config, record, storage, study)
+        store = StudyStore(paths, config, record, storage, study, _evidence(paths, record))
         for trial in store.trials():
             if trial.state not in {TrialState.RUNNING, TrialState.WAITING}:
                 paths.checkpoint(trial.number).unlink(missing_ok=True)
@@ -213,7 +222,9 @@ def check_vacant(directory: Path) -> None:
 
 def _is_remnant(entry: Path, paths: StudyPaths) -> bool:
     """Whether a driver that died before its study stood may have left this."""
-    return entry == paths.lock or entry.name.startswith((paths.journal.name, f".{paths.study_json.stem}-"))
+    return entry in {paths.lock, paths.evidence} or entry.name.startswith(
+        (paths.journal.name, f".{paths.study_json.stem}-")
+    )
 
 
 def open_storage(paths: StudyPaths, url: str | None) -> BaseStorage:
@@ -232,6 +243,14 @@ def open_storage(paths: StudyPaths, url: str | None) -> BaseStorage:
     except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f'storage = "{url}": cannot be opened, it must be an Optuna storage URL ({reason})') from error
+
+
+def _evidence_record(curves: RecordedCurves) -> EvidenceRecord:
+    return EvidenceRecord(study=curves.name, created_at=curves.created_at, num_students=len(curves.trials))
+
+
+def _evidence(paths: StudyPaths, record: StudyRecord) -> tuple[RecordedTrial, ...]:
+    return () if record.evidence is None else read_curves(paths.evidence).trials
 
 
 def _study_name(config: StudyConfig) -> str:

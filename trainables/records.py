@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
+class EvidenceRecord(Frozen):
+    """What another study's students the sampler was told of; `StudyPaths.evidence` holds them."""
+
+    study: str
+    created_at: datetime
+    num_students: int = Field(ge=1)
+
+
 class StudyRecord(Frozen):
     """What was asked for and by which versions: written when the study is created, and when it is extended."""
 
@@ -24,6 +32,7 @@ class StudyRecord(Frozen):
     import_folder: str | None = Field(
         None, description="folder of the user's TOML, from which its own entries are imported"
     )
+    evidence: EvidenceRecord | None = None
 
 
 class TeacherRecord(Frozen):

@@ -21,6 +21,11 @@ class StudyPaths:
         return self.root / "optuna.journal"
 
     @property
+    def evidence(self) -> Path:
+        """Learning curves of another study, where the sampler was told of them."""
+        return self.root / "evidence.json.gz"
+
+    @property
     def status_json(self) -> Path:
         """`StatusRecord`, rewritten whole by the driver."""
         return self.root / "status.json"

@@ -2,15 +2,17 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 from optuna.samplers import BaseSampler
 from optuna.trial import FixedTrial
 
+from analysis.curves import RecordedTrial
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
 from study.search.constraints import parse_constraints
+from study.search.evidence import evidence_trials
 from study.search.samplers import SamplingContext, proposals
 from study.search.shares import method_shares
 from trainables.config import StudentConfig
@@ -22,9 +24,15 @@ IsolatedMetrics = Callable[[StudentConfig], Mapping[str, float | None]]
 
 @final
 class Asking:
-    """Of one study; with the same records it gives a sampler that asks the same."""
+    """Of one study; with the same records, and another study's `evidence`, it gives a sampler that asks the same."""
 
-    def __init__(self, config: StudyConfig, space: SearchSpace, isolated: IsolatedMetrics) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        space: SearchSpace,
+        isolated: IsolatedMetrics,
+        evidence: Sequence[RecordedTrial] = (),
+    ) -> None:
         self._config = config
         self._space = space
         self._isolated = isolated
@@ -37,6 +45,7 @@ class Asking:
                 objectives=config.objectives,
                 constraints=parse_constraints(config.search.constraints),
                 metric_of=self._metric_of,
+                evidence=evidence_trials(evidence, space, [metric(name) for name in config.objectives], isolated),
             )
         )
 

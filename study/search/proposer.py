@@ -64,7 +64,7 @@ class Proposer:
         self._num_trials = num_trials if num_trials is not None else self._config.num_trials
         self._objectives: tuple[Metric, ...] = tuple(metric(name) for name in store.config.objectives)
         self._constraints = parse_constraints(self._config.constraints)
-        self._asking = Asking(store.config, space, isolated)
+        self._asking = Asking(store.config, space, isolated, store.evidence)
         self._ledger = Ledger(store, self._objectives)
         self._stopping = self._early_stopping()
         self._do_what_was_decided()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from optuna.trial import Trial
 from optuna.trial import TrialState as OptunaState
 
+from analysis.curves import RecordedTrial
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
 from study.search.asking import Asking
@@ -79,6 +80,7 @@ class Replay:
         answer: the curve of a student.
         isolated: what is known of a student beforehand.
         num_workers: trials at once.
+        evidence: students of another study, as `--warm-start` gives them.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Replay:
         isolated: Callable[[StudentConfig], Mapping[str, float | None]],
         *,
         num_workers: int,
+        evidence: Sequence[RecordedTrial] = (),
     ) -> None:
         self._config = config
         self._space = space
@@ -96,7 +99,7 @@ class Replay:
         self._objectives = [metric(name) for name in config.objectives]
         self._isolated = isolated
         self._constraints = parse_constraints(config.search.constraints)
-        self._asking = Asking(config, space, isolated)
+        self._asking = Asking(config, space, isolated, evidence)
         self._halving = self._early_stopping()
         self._study = optuna.create_study(directions=[each.direction.value for each in self._objectives])
         self._study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(config.objectives))

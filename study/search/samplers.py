@@ -29,6 +29,7 @@ SAMPLERS = {
     "grid": "study.search.samplers:grid",
     "known_cost": "study.search.known_cost_search:known_cost",
 }
+TAKE_EVIDENCE = ("known_cost",)  # of them, those that learn from another study's trials
 
 
 @dataclass(frozen=True, slots=True)
