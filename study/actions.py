@@ -13,7 +13,6 @@ from study.interrupts import Interrupts, how_to_go_on
 from study.launch import Launch
 from study.preflight import prepare
 from study.progress import Progress
-from study.search.shares import enqueued_baselines
 from study.stages import run_stages
 from study.store import StudyStore
 from study.warm_start import WarmStart, warm_start
@@ -46,7 +45,6 @@ def run(
         StudyInterruptedError: asked to end; `resume` goes on.
     """
     space, data, told = check(config, directory, import_folder, evidence)
-    baselines = enqueued_baselines(config.search, space)
     console.print("configuration, images and networks are in order; starting Ray")
     with connect(config.resources, address, import_folder) as dashboard:
         resources = trial_resources(config.resources)
@@ -55,7 +53,6 @@ def run(
             stores.create(
                 directory,
                 config,
-                baselines,
                 import_folder=import_folder,
                 evidence=None if told is None else told.curves,
             ) as store,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray import tune
 
 from analysis.hypervolume import reference_point
@@ -19,6 +20,7 @@ from study.interrupts import how_to_go_on
 from study.launch import Launch, stored_record
 from study.monitor import Monitor
 from study.profile_cache import ProfileCache, cache_folder
+from study.search.baselines import enqueue_baselines
 from study.search.constraints import check_kept, parse_constraints
 from study.search.proposer import Proposal, Proposer
 from study.search.scheduler import StudyScheduler
@@ -169,6 +171,8 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         return _assignment(proposal, store.paths, resources)
 
     _check_constraints(launch, profiles)
+    torch.set_num_threads(1)  # of the sampler's model: with more, what it asks would hang on how many there are
+    enqueue_baselines(store, launch.space, isolated)
     proposer = Proposer(store, launch.space, isolated)
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
     slots = Slots()

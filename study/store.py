@@ -6,7 +6,7 @@ import logging
 import os
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,6 @@ from trainables.metrics import metric
 from trainables.records import (
     EXHAUSTED_ATTRIBUTE,
     OBJECTIVES_ATTRIBUTE,
-    ORIGIN_ATTRIBUTE,
     EvidenceRecord,
     StudyRecord,
     TrialRecord,
@@ -58,12 +57,11 @@ class StudyStore:
 def create(
     directory: Path,
     config: StudyConfig,
-    baselines: Sequence[Mapping[str, object]],
     *,
     import_folder: str | None = None,
     evidence: RecordedCurves | None = None,
 ) -> Iterator[StudyStore]:
-    """A new study in `directory`, its baselines enqueued; the directory is made where it does not exist.
+    """A new study in `directory`, which is made where it does not exist.
 
     Evidence is copied into it: it must go on alike wherever the study that it came from has gone.
 
@@ -99,8 +97,6 @@ def create(
             directions=[metric(name).direction.value for name in config.objectives],
         )
         study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(config.objectives))
-        for baseline in baselines:
-            study.enqueue_trial(dict(baseline), user_attrs={ORIGIN_ATTRIBUTE: "baseline"})
         write_record(paths.study_json, record)  # last: where it stands, the study is complete
         yield StudyStore(paths, config, record, storage, study, _evidence(paths, record))
 

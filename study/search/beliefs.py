@@ -59,7 +59,8 @@ class Beliefs:
             models: up to date with the history.
             signs: 1 where an objective is maximised, -1 where it is minimised.
             encoder: of every point that will be asked about.
-            worst_M: of each objective, the worst value that any candidate is known to have; infinite if unknown.
+            worst_M: of each objective, the worst value that should count, if that of the front is better; infinite:
+                only that.
         """
         self._known, self._signs, self._encoder = known, signs, encoder
         ends_NM, variances_NM = projected_ends(history.curves, history.ends_NM)
@@ -131,7 +132,7 @@ def nondominated(values_NM: Array) -> Array:
 
 
 def reference(front_KM: Array, worst_M: Array) -> Array:
-    """A tenth of the front's range below its worst value, or below the worst that a candidate is known to have."""
+    """A tenth of the front's range below its worst value, or below the worst that should count."""
     low, high = front_KM.min(axis=0), front_KM.max(axis=0)
     ranges = np.where(high > low, high - low, np.maximum(np.abs(low), 1e-12))
     below: Array = np.minimum(low, worst_M) - MARGIN_FRACTION * ranges

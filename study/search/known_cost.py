@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from study.search.beliefs import Beliefs
 from study.search.candidates import Candidate, Space, draw
 from study.search.encoding import Encoder
-from study.search.history import ConstraintOf, CurveOf, Reading, signs
+from study.search.history import ConstraintOf, CurveOf, History, Reading, signs
 from study.search.known_functions import Known, KnownFunctions
 from study.search.models import Models
 from study.search.projection import MIN_COMPLETE
@@ -132,13 +132,25 @@ class KnownCostSampler(BaseSampler):
         if len(history.points) < self._num_startup_trials or history.num_complete < self._num_complete_first:
             return self._spread(fresh, len(tried), stream)
         encoder = Encoder([*history.points, *history.silent, *self._supply.typical])
-        worst_M = np.full(len(signs_M), np.inf)
-        for index in self._known.indices:
-            worst_M[index] = (signs_M[index] * self._known.values(index, points)).min()
+        worst_M = self._worst(history, points, signs_M)
         unknown = [index for index in range(len(signs_M)) if index not in self._known.indices]
         self._models.update(history, encoder, unknown)
         beliefs = Beliefs(history, self._known, self._models, signs_M, encoder, worst_M)
         return self._most_promising(beliefs, fresh, tried, stream)
+
+    def _worst(self, history: History, points: Sequence[Candidate], signs_M: Array) -> Array:
+        """For each objective how bad it may be for the hypervolume to count it, better when more; infinite: not told.
+
+        A known one as bad as at any point. Where none is known, the ends of the front are still to be found: all is as
+        bad as the worst that was seen.
+        """
+        if not self._known.indices:
+            worst_M: Array = history.ends_NM[history.is_complete_N].min(axis=0)
+            return worst_M
+        worst_M = np.full(len(signs_M), np.inf)
+        for index in self._known.indices:
+            worst_M[index] = (signs_M[index] * self._known.values(index, points)).min()
+        return worst_M
 
     def _spread(self, points: Sequence[Candidate], place: int, stream: np.random.Generator) -> Candidate:
         """One of the points nearest to a place in the range of the first known objective, which the places fill."""

@@ -16,10 +16,10 @@ from analysis.curves import RecordedTrial
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
 from study.search.asking import Asking
+from study.search.baselines import baselines
 from study.search.constraints import broken_by, parse_constraints
 from study.search.pareto_halving import ParetoHalving
 from study.search.proposer import MAX_ASKED_IN_VAIN
-from study.search.shares import enqueued_baselines
 from trainables.config import StudentConfig
 from trainables.metrics import Metric, Source, as_minimized, metric
 from trainables.records import (
@@ -103,7 +103,7 @@ class Replay:
         self._halving = self._early_stopping()
         self._study = optuna.create_study(directions=[each.direction.value for each in self._objectives])
         self._study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(config.objectives))
-        self._baselines = enqueued_baselines(config.search, space)
+        self._baselines = baselines(config.search, space, isolated)
         for baseline in self._baselines:
             self._study.enqueue_trial(dict(baseline))
         self._num_workers = num_workers

@@ -1,7 +1,4 @@
-"""How the trials of a search are shared among the methods, and which baselines come first."""
-
-from collections import Counter
-from collections.abc import Mapping
+"""How the trials of a search are shared among the methods."""
 
 from search_spaces.space import SearchSpace
 from study.config import SearchConfig
@@ -28,15 +25,3 @@ def method_shares(config: SearchConfig, space: SearchSpace) -> dict[str, int]:
             f"it must add up to search.num_trials = {config.num_trials}"
         )
     return shares
-
-
-def enqueued_baselines(config: SearchConfig, space: SearchSpace) -> list[Mapping[str, object]]:
-    """The space's baselines, of each method no more than its share."""
-    left = Counter(method_shares(config, space))
-    chosen = []
-    for baseline in space.baselines():
-        method = str(baseline.get("method"))
-        if not space.methods or left[method] > 0:
-            left[method] -= 1
-            chosen.append(baseline)
-    return chosen[: config.num_trials]

@@ -33,7 +33,7 @@ def run_search(directory: Path, config: StudyConfig, data: TrainingData, trial: 
     profiles = ProfilesRecord(
         fingerprint=config.fingerprint("profile"), teacher=architecture_profile(config.teacher.model), students=students
     )
-    with stores.create(directory, config, space.baselines()) as store, pytest.MonkeyPatch.context() as patch:
+    with stores.create(directory, config) as store, pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "StudentTrial", trial)
         progress = Progress(store.paths, store.record, Console(file=io.StringIO()), config.search.num_trials)
         launch = Launch(store, space, data, trial_resources(config.resources), progress, lambda: False)

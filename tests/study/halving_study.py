@@ -17,10 +17,10 @@ import search_spaces
 from search_spaces.space import SearchSpace
 from study import store as stores
 from study.config import StudyConfig
+from study.search.baselines import enqueue_baselines
 from study.search.proposer import Proposal, Proposer
 from study.search.scheduler import StudyScheduler
 from study.search.searcher import StudySearcher
-from study.search.shares import enqueued_baselines
 from study.search.slots import Slots
 from tests.factories import study_config
 from trainables.config import NamedConfig, StudentConfig, TrialAssignment
@@ -144,13 +144,9 @@ def driver(
 ) -> Iterator[Driver]:
     """A new study where there is none; else its next driver."""
     config = config or halving_config()
-    baselines = enqueued_baselines(config.search, halving_space())
-    opened = (
-        stores.reopen(directory)
-        if StudyPaths(directory).study_json.exists()
-        else stores.create(directory, config, baselines)
-    )
-    with opened as store:
+    exists = StudyPaths(directory).study_json.exists()
+    with stores.reopen(directory) if exists else stores.create(directory, config) as store:
+        enqueue_baselines(store, halving_space(), isolated)
         made = Driver(store, {} if trained is None else trained, num_slots)
         try:
             yield made

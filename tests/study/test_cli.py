@@ -51,7 +51,7 @@ def test_wrong_use_is_one_line_and_exit_code_2_and_leaves_nothing(
 
 
 def test_run_on_a_directory_that_holds_a_study_names_resume(tmp_path: Path) -> None:
-    with stores.create(tmp_path, study_config(), []):
+    with stores.create(tmp_path, study_config()):
         pass
     assert f"kd-study resume {tmp_path}" in fails("run", "smoke", "--dir", str(tmp_path))
 

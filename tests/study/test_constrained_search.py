@@ -10,6 +10,7 @@ import search_spaces
 from search_spaces.space import SearchSpace
 from study import store as stores
 from study.config import StudyConfig
+from study.search.baselines import enqueue_baselines
 from study.search.proposer import Proposal, Proposer
 from study.search.replay import Curve, Replay
 from tests.factories import study_config
@@ -42,7 +43,9 @@ def space() -> SearchSpace:
 
 def run(directory: Path, config: StudyConfig, *, baselines: bool = False) -> tuple[list[StudentConfig], Proposer]:
     """Every student that is handed out to be trained, and what was told of all."""
-    with stores.create(directory, config, space().baselines() if baselines else []) as store:
+    with stores.create(directory, config) as store:
+        if baselines:
+            enqueue_baselines(store, space(), isolated)
         proposer = Proposer(store, space(), isolated)
         trained = []
         while (proposal := proposer.next()) is not None:
@@ -82,11 +85,17 @@ def test_refused_ones_take_no_part_of_their_methods_share(tmp_path: Path) -> Non
     assert Counter(each.loss.name for each in trained) == {"labels": 4, "kd": 4}
 
 
-def test_baseline_that_breaks_the_bound_is_not_trained_and_says_why(tmp_path: Path) -> None:
-    trained, proposer = run(tmp_path, configured(num_trials=6, sampler="random"), baselines=True)
-    refused = [record for record in proposer.records() if record.is_refused]
+def test_baseline_that_breaks_the_bound_is_not_even_enqueued(tmp_path: Path) -> None:
+    """Of widths 1, 2 and 4 under two methods, those of width 4 are left out; then as many more are asked."""
+    trained, proposer = run(tmp_path, configured(num_trials=6, sampler="known_cost"), baselines=True)
+    records = proposer.records()
+    assert [record.origin for record in records] == ["baseline"] * 4 + ["search"] * 2
     assert {width(each) for each in trained} == {1, 2}
-    assert [record.origin for record in refused][:2] == ["baseline", "baseline"]
+
+
+def test_student_that_is_asked_and_breaks_the_bound_says_why_it_was_not_trained(tmp_path: Path) -> None:
+    _, proposer = run(tmp_path, configured(num_trials=8, sampler="random"))
+    refused = [record for record in proposer.records() if record.is_refused]
     assert refused[0].reason == "not trained: it breaks latency_p50_ms_batch1 <= 2"
     assert not refused[0].epochs
 
@@ -105,9 +114,8 @@ def test_refusal_that_a_driver_died_over_is_done_by_the_next(tmp_path: Path, mon
         raise KeyboardInterrupt
 
     config = configured(num_trials=2, sampler="random")
-    with stores.create(
-        tmp_path, config, [{"width": 4, "method": "labels", "batch_size": 64, "learning_rate": 1e-3}]
-    ) as store:
+    with stores.create(tmp_path, config) as store:
+        store.study.enqueue_trial({"width": 4, "method": "labels", "batch_size": 64, "learning_rate": 1e-3})
         proposer = Proposer(store, space(), isolated)
         monkeypatch.setattr(Proposer, "prune", die)
         with pytest.raises(KeyboardInterrupt):
@@ -122,7 +130,7 @@ def test_refusal_that_a_driver_died_over_is_done_by_the_next(tmp_path: Path, mon
 
 
 def test_bound_on_what_this_device_does_not_tell_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with stores.create(tmp_path, configured(num_trials=2, sampler="random"), []) as store:
+    with stores.create(tmp_path, configured(num_trials=2, sampler="random")) as store:
         proposer = Proposer(store, space(), lambda _: {"latency_p50_ms_batch1": None})
         with pytest.raises(ValueError, match="latency_p50_ms_batch1 is None on this device"):
             proposer.next()

@@ -42,7 +42,7 @@ def tune_trial(number: int) -> SimpleNamespace:
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Launch]:
-    with stores.create(tmp_path, study_config(), []) as store:
+    with stores.create(tmp_path, study_config()) as store:
         yield Launch(store)
 
 

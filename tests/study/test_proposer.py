@@ -12,8 +12,8 @@ import pytest
 import search_spaces
 from search_spaces.space import SearchSpace
 from study import store as stores
+from study.search.baselines import enqueue_baselines
 from study.search.proposer import Proposal, Proposer
-from study.search.shares import enqueued_baselines
 from tests.factories import study_config
 from trainables.config import LossConfig, ModelConfig, NamedConfig, StudentConfig, TrainingConfig
 from trainables.records import TrialState
@@ -56,10 +56,15 @@ def proposer(directory: Path, space: SearchSpace, **changes: Any) -> Iterator[Pr
     opened = (
         stores.reopen(directory)
         if (directory / "study.json").exists()
-        else stores.create(directory, study_config(**changes), space.baselines())
+        else stores.create(directory, study_config(**changes))
     )
     with opened as store:
-        yield Proposer(store, space, lambda student: {"latency_p50_ms_batch1": float(student.training.batch_size)})
+        enqueue_baselines(store, space, isolated)
+        yield Proposer(store, space, isolated)
+
+
+def isolated(student: StudentConfig) -> dict[str, float | None]:
+    return {"latency_p50_ms_batch1": float(student.training.batch_size)}
 
 
 def finish(each: Proposer, proposal: Proposal) -> None:
@@ -261,17 +266,12 @@ def test_state_of_a_trial_is_removed_when_its_end_is_stored(tmp_path: Path) -> N
 def test_methods_have_equal_shares_however_few_the_trials(tmp_path: Path, num_trials: int) -> None:
     space = cnn_space()
     config = study_config(search={"num_trials": num_trials, "sampler": "random"})
-    with stores.create(tmp_path, config, enqueued_baselines(config.search, space)) as store:
-        each = Proposer(store, space, lambda _: {})
+    with stores.create(tmp_path, config) as store:
+        enqueue_baselines(store, space, isolated)
+        each = Proposer(store, space, isolated)
         methods = Counter(proposal.student.loss.name for proposal in run_all(each))
     assert abs(methods["labels"] - methods["kd"]) <= 1
     assert methods.total() == num_trials
-
-
-def test_baselines_of_a_method_without_a_share_are_not_enqueued() -> None:
-    search = study_config(search={"num_trials": 4, "trials_per_method": {"labels": 0, "kd": 4}}).search
-    baselines = enqueued_baselines(search, cnn_space())
-    assert [baseline["method"] for baseline in baselines] == ["kd", "kd", "kd"]
 
 
 def test_exhausted_space_is_remembered(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def result(number: int, epoch: int = 1, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def one_slot(tmp_path: Path) -> Iterator[Harness]:
-    with stores.create(tmp_path, study_config(search={"num_trials": 3, "sampler": "random"}), []) as store:
+    with stores.create(tmp_path, study_config(search={"num_trials": 3, "sampler": "random"})) as store:
         yield Harness(store, num_slots=1)
 
 
@@ -155,7 +155,7 @@ def test_tune_may_pickle_it_and_carries_nothing_away(one_slot: Harness) -> None:
 def test_successor_of_an_interrupted_trial_is_asked_when_it_starts_again(tmp_path: Path) -> None:
     """Asked after its end instead, a sampler that models would know more and ask for another."""
     config = study_config(search={"num_trials": 3, "sampler": "random"})
-    with stores.create(tmp_path, config, []) as store:
+    with stores.create(tmp_path, config) as store:
         harness = Harness(store, num_slots=1)
         proposal = harness.proposer.next()
         assert proposal is not None

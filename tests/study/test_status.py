@@ -67,7 +67,7 @@ def shown(renderable: Any, width: int = 120) -> str:
 
 
 def new_progress(directory: Path) -> tuple[Progress, io.StringIO]:
-    with stores.create(directory, study_config(), []) as store:
+    with stores.create(directory, study_config()) as store:
         output = io.StringIO()
         return Progress(store.paths, store.record, Console(file=output, width=200), 4), output
 
@@ -133,7 +133,7 @@ def test_failed_trial_says_why() -> None:
 def test_directory_without_status_is_told_apart_from_one_without_a_study(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no study"):
         read_status(tmp_path)
-    with stores.create(tmp_path / "s", study_config(), []):
+    with stores.create(tmp_path / "s", study_config()):
         pass
     with pytest.raises(ValueError, match="has not begun"):
         read_status(tmp_path / "s")
@@ -157,7 +157,7 @@ def test_study_is_abandoned_when_no_driver_holds_it_and_it_has_not_ended(tmp_pat
 
 def test_studies_are_found_in_a_folder_and_one_below(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        with stores.create(tmp_path / name, study_config(), []):
+        with stores.create(tmp_path / name, study_config()):
             pass
     (tmp_path / "notes").mkdir()
     assert {path.name for path in find_studies(tmp_path)} == {"a", "b"}

@@ -17,11 +17,10 @@ from tests.factories import study_config
 from trainables.records import EXHAUSTED_ATTRIBUTE, TrialState
 from trainables.study_paths import StudyPaths
 
-BASELINES = [{"width": 1, "method": "labels", "batch_size": 64, "learning_rate": 0.005}]
-
 
 def make_study(directory: Path) -> None:
-    with stores.create(directory, study_config(), BASELINES) as store:
+    with stores.create(directory, study_config()) as store:
+        store.study.enqueue_trial({"width": 1})
         trial = store.study.ask()
         trial.suggest_categorical("width", [1, 2])
         trial.set_user_attr("epoch:1", {"epoch": 1, "validation_accuracy": 0.5})
@@ -51,7 +50,7 @@ def test_directory_that_holds_a_study_is_left_alone_and_resume_named(tmp_path: P
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with (
         pytest.raises(ValueError, match=r"holds a study: .*kd-study resume"),
-        stores.create(tmp_path, study_config(), []),
+        stores.create(tmp_path, study_config()),
     ):
         pass
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -72,7 +71,7 @@ def test_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_driver_that_died_before_its_study_stood_leaves_room_for_another(tmp_path: Path) -> None:
     (tmp_path / "driver.lock").write_text("process 1 on gone")
     (tmp_path / "optuna.journal").write_text('{"op_code": 0')
-    with stores.create(tmp_path, study_config(), []) as store:
+    with stores.create(tmp_path, study_config()) as store:
         assert store.trials() == []
 
 
@@ -161,7 +160,7 @@ def test_second_driver_leaves_the_journal_of_a_study_in_the_making(tmp_path: Pat
     journal = tmp_path / "optuna.journal"
     with hold(tmp_path / "driver.lock"):
         journal.write_text("of the first driver")
-        with pytest.raises(StudyLockedError, match="works on this study"), stores.create(tmp_path, study_config(), []):
+        with pytest.raises(StudyLockedError, match="works on this study"), stores.create(tmp_path, study_config()):
             pass
     assert journal.read_text() == "of the first driver"
 
@@ -186,7 +185,8 @@ def test_storage_that_cannot_be_opened_is_named(tmp_path: Path, url: str) -> Non
 def test_studies_of_one_name_do_not_meet_in_a_shared_storage(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     for name in ("a/study", "b/study"):
-        with stores.create(tmp_path / name, study_config(storage=url), BASELINES) as store:
+        with stores.create(tmp_path / name, study_config(storage=url)) as store:
+            store.study.ask()
             assert len(store.trials()) == 1
     with stores.reopen(tmp_path / "a" / "study") as store:
         assert len(store.trials()) == 1
@@ -215,7 +215,7 @@ def test_extended_study_is_asked_for_more_and_for_nothing_else(tmp_path: Path) -
 
 def test_configured_shares_keep_their_proportions_when_extended(tmp_path: Path) -> None:
     search = {"num_trials": 6, "trials_per_method": {"labels": 2, "kd": 4}}
-    with stores.create(tmp_path, study_config(search=search), []):
+    with stores.create(tmp_path, study_config(search=search)):
         pass
     extend(tmp_path, 21)
     with stores.reopen(tmp_path) as store:

@@ -89,7 +89,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> Tasks:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[StudyStore]:
     config = study_config(teacher=TEACHER.model_dump(), verify={"max_students": 4, "seeds": 2})
-    with stores.create(tmp_path / "study", config, []) as made:
+    with stores.create(tmp_path / "study", config) as made:
         yield made
 
 

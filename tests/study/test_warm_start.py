@@ -117,7 +117,7 @@ def test_evidence_goes_with_the_study_and_its_first_student_is_asked_by_the_mode
     config = configured()
     space = search_spaces.build(config.space)
     told = warm_start(source, config, space)
-    with stores.create(tmp_path / "new", config, [], evidence=told.curves) as store:
+    with stores.create(tmp_path / "new", config, evidence=told.curves) as store:
         first = Proposer(store, space, twice_as_slow).next()
     source.unlink()
     assert first is not None
@@ -135,7 +135,7 @@ def test_evidence_goes_with_the_study_and_its_first_student_is_asked_by_the_mode
 
 
 def test_evidence_that_is_gone_from_the_study_is_missed(tmp_path: Path) -> None:
-    with stores.create(tmp_path, configured(), [], evidence=started().curves) as store:
+    with stores.create(tmp_path, configured(), evidence=started().curves) as store:
         store.paths.evidence.unlink()
     with pytest.raises(ValueError, match=r"evidence\.json\.gz: neither"), stores.reopen(tmp_path):
         pass
@@ -155,6 +155,6 @@ def test_dry_run_tells_how_many_fit_and_a_misfit_is_one_line(tmp_path: Path) -> 
 
 def test_report_tells_of_the_evidence(tmp_path: Path) -> None:
     config = configured()
-    with stores.create(tmp_path, config, [], evidence=started().curves) as store:
+    with stores.create(tmp_path, config, evidence=started().curves) as store:
         results = StudyResults(store.record, None, None, (), ())
     assert "The sampler was told beforehand of 160 students of study mnist-grid" in asked(results)[0]

@@ -15,13 +15,19 @@ from tests.study.search.test_encoding import POINTS, point
 Array = NDArray[np.float64]
 
 
-def test_kernel_is_matern_with_a_length_scale_for_each_parameter() -> None:
+def matern(distance: float) -> float:
     """Rasmussen & Williams 2006, eq. 4.17, in NumPy."""
+    return float((1 + np.sqrt(5) * distance + 5 * distance**2 / 3) * np.exp(-np.sqrt(5) * distance))
+
+
+def test_kernel_is_a_mean_of_matern_over_all_parameters_and_of_each_by_itself() -> None:
+    """At weight 3 : 1, with a length scale for each parameter; Duvenaud et al. 2011 of orders 1 and D."""
     kernel = GroupedMatern([0, 0, 1], 2)
     kernel.raw_scales.data = torch.tensor([0.5, 2.0], dtype=torch.float64)
     one, other = np.array([[0.1, 0.7, 0.2]]), np.array([[0.4, 0.3, 0.9]])
-    r = np.sqrt((0.3**2 + 0.4**2) / 0.5**2 + 0.7**2 / 2.0**2)
-    expected = (1 + np.sqrt(5) * r + 5 * r**2 / 3) * np.exp(-np.sqrt(5) * r)
+    kernel.raw_weight.data = torch.tensor(np.log(3.0))
+    first, second = 0.5 / 0.5, 0.7 / 2.0
+    expected = 0.75 * (matern(first) + matern(second)) / 2 + 0.25 * matern(np.hypot(first, second))
     assert kernel.forward(torch.from_numpy(one), torch.from_numpy(other)).item() == pytest.approx(expected)
     diagonal = kernel.forward(torch.from_numpy(one), torch.from_numpy(other), diag=True)
     assert diagonal.item() == pytest.approx(expected)
@@ -44,6 +50,7 @@ def test_beliefs_are_those_of_botorch_under_the_same_hyperparameters() -> None:
     assert surrogate._kernel is not None
     kernel = GroupedMatern(surrogate._encoder.groups, 3)
     kernel.raw_scales.data = surrogate._kernel.raw_scales.data
+    kernel.raw_weight.data = surrogate._kernel.raw_weight.data
     model = SingleTaskGP(torch.from_numpy(columns), torch.from_numpy(values).unsqueeze(-1), covar_module=kernel)
     model.likelihood.noise = surrogate._noise
     model.mean_module.constant.data.fill_(surrogate._mean)
