@@ -39,6 +39,9 @@ class KnownCostSampler(BaseSampler):
     improvement is multiplied by the chance that they are kept. The first trials spread over the range of the first
     known objective.
 
+    Where no objective is known it has to learn what a point costs too: the models then have an additive part, and the
+    ends of the front are looked for as far as anything was seen.
+
     What it asks is a function of its seed, the trial's number and the history.
 
     Args:
@@ -82,7 +85,7 @@ class KnownCostSampler(BaseSampler):
         self._num_startup_trials = max(2, num_startup_trials)
         self._num_complete_first = min(MIN_COMPLETE, self._num_startup_trials)
         self._seed = seed
-        self._models = Models()
+        self._models = Models(is_additive=not known)
         self._fixed: dict[str, Any] = {}
         self._asked: tuple[int, Candidate] | None = None
 
@@ -141,7 +144,7 @@ class KnownCostSampler(BaseSampler):
     def _worst(self, history: History, points: Sequence[Candidate], signs_M: Array) -> Array:
         """For each objective how bad it may be for the hypervolume to count it, better when more; infinite: not told.
 
-        A known one as bad as at any point. Where none is known, the ends of the front are still to be found: all is as
+        A known one as bad as at any point. Where none is known, the ends of the front are still to be found: each as
         bad as the worst that was seen.
         """
         if not self._known.indices:

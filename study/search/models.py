@@ -26,9 +26,13 @@ class Models:
     Their hyperparameters are chosen whenever the trials that have ended have become a fifth more, from those that ended
     first, with the projections that these alone allow: so that they, and what is asked, do not depend on when this
     process began. Of more than 300 such trials, 300 are taken, evenly along the order.
+
+    Args:
+        is_additive: whether the surrogates of objectives are; it pays where a cost has to be learned.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_additive: bool = False) -> None:
+        self._is_additive = is_additive
         self._fitted_to: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self.objectives: dict[int, Surrogate] = {}
         self.constraints: dict[int, Surrogate] = {}
@@ -44,9 +48,12 @@ class Models:
             return
         columns = encoder.encode(first.points)
         ends_NM, _ = projected_ends(first.curves, first.ends_NM)
-        objectives = {index: _fitted(encoder, columns, ends_NM[:, index], draws_up=True) for index in unknown}
+        objectives = {
+            index: _fitted(Surrogate(encoder, is_additive=self._is_additive), columns, ends_NM[:, index])
+            for index in unknown
+        }
         constraints = {
-            index: _fitted(encoder, columns, margins, draws_up=False)
+            index: _fitted(Surrogate(encoder, draws_up=False), columns, margins)
             for index, margins in enumerate(first.margins_NK.T)
         }
         self.objectives = {index: each for index, each in objectives.items() if each is not None}
@@ -54,13 +61,12 @@ class Models:
         self._fitted_to = due
 
 
-def _fitted(encoder: Encoder, columns: Array, values: Array, *, draws_up: bool) -> Surrogate | None:
+def _fitted(surrogate: Surrogate, columns: Array, values: Array) -> Surrogate | None:
     rows = np.flatnonzero(np.isfinite(values))
     if len(rows) < 2:
         return None
     if len(rows) > MAX_FITTED:
         rows = rows[np.linspace(0, len(rows) - 1, MAX_FITTED).round().astype(int)]
-    surrogate = Surrogate(encoder, draws_up=draws_up)
     surrogate.fit(columns[rows], values[rows])
     return surrogate
 

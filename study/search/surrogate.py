@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import log, sqrt
 from typing import Any, final
 
 import numpy as np
@@ -38,22 +38,28 @@ class Posterior:
 class Surrogate:
     """An exact GP with a Matern 5/2 kernel that has one length scale a parameter; better is more.
 
-    Length scales have a log-normal prior around the range of a parameter; so few parameters need no prior that grows
-    with their number. Values of an objective far below the rest tell little about where the best are, and would stretch
-    the scale: they are drawn up to three interquartile ranges below the median; not so those of a constraint, which
-    might cross its bound.
+    Length scales have the dimension-scaled prior of Hvarfner et al. 2024 ("Vanilla Bayesian optimization performs great
+    in high dimensions"). Values of an objective far below the rest tell little about where the best are, and would
+    stretch the scale: they are drawn up to three interquartile ranges below the median; not so those of a constraint,
+    which might cross its bound.
+
+    Args:
+        encoder: of the points.
+        draws_up: whether low values are drawn up.
+        is_additive: whether the kernel has a part for each parameter by itself.
     """
 
-    def __init__(self, encoder: Encoder, *, draws_up: bool = True) -> None:
+    def __init__(self, encoder: Encoder, *, draws_up: bool = True, is_additive: bool = False) -> None:
         self._encoder = encoder
         self._draws_up = draws_up
+        self._is_additive = is_additive
         self._kernel: GroupedMatern | None = None
         self._noise, self._mean = 0.0, 0.0
 
     def fit(self, columns: Array, values: Array) -> None:
         """Choose length scales, noise and mean for these values, (points,), by their marginal likelihood."""
         drawn_up = torch.from_numpy(self._drawn_up(values)).unsqueeze(-1)
-        kernel = GroupedMatern(self._encoder.groups, self._encoder.num_parameters)
+        kernel = GroupedMatern(self._encoder.groups, self._encoder.num_parameters, is_additive=self._is_additive)
         model = SingleTaskGP(torch.from_numpy(columns), drawn_up, covar_module=kernel)
         fit_gpytorch_mll(
             ExactMarginalLogLikelihood(model.likelihood, model),
@@ -138,23 +144,25 @@ class Conditioned:
 
 @final
 class GroupedMatern(Kernel):  # type: ignore[misc] # gpytorch has no types
-    """Matern 5/2 with one length scale for each group of columns: of all groups together, and of each by itself.
+    """Matern 5/2 with one length scale for each group of columns, of all groups together.
 
-    The covariance is a weighted mean of the two kinds, the second a sum over the groups (Duvenaud et al. 2011,
-    "Additive Gaussian processes"): much of a cost, and some of an accuracy, is what each parameter adds whatever the
-    others are, and that is learned from far fewer points. Where there is no such part, the weight finds out.
+    Additive, it is a weighted mean of that and of the groups each by itself (Duvenaud et al. 2011, "Additive Gaussian
+    processes"): much of a cost is what each parameter adds whatever the others are, and that is learned from far fewer
+    points. How much, the weight finds out.
     """
 
-    def __init__(self, groups: Sequence[int], num_groups: int) -> None:
+    def __init__(self, groups: Sequence[int], num_groups: int, *, is_additive: bool) -> None:
         super().__init__()
-        prior = LogNormalPrior(0.0, 1.0)
+        prior = LogNormalPrior(sqrt(2) + 0.5 * log(max(1, num_groups)), sqrt(3))
         self.register_parameter("raw_scales", nn.Parameter(torch.full((num_groups,), float(prior.mode))))
         self.register_constraint("raw_scales", GreaterThan(SHORTEST_SCALE, transform=None))
         self.register_prior("scales_prior", prior, lambda module: module.raw_scales)
-        self.register_parameter("raw_weight", nn.Parameter(torch.zeros(())))
-        self.register_prior("weight_prior", NormalPrior(0.0, 1.0), lambda module: module.raw_weight)
         self._groups = torch.tensor(list(groups))
-        self._columns = [torch.nonzero(self._groups == group).squeeze(-1) for group in range(num_groups)]
+        self._columns: list[Tensor] = []
+        if is_additive and num_groups > 1:
+            self._columns = [torch.nonzero(self._groups == group).squeeze(-1) for group in range(num_groups)]
+            self.register_parameter("raw_weight", nn.Parameter(torch.zeros(())))
+            self.register_prior("weight_prior", NormalPrior(0.0, 1.0), lambda module: module.raw_weight)
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **_: Any) -> Tensor:
         """Covariances of two sets of points, (..., N, D) and (..., M, D); the diagonal alone on request."""
@@ -162,7 +170,7 @@ class GroupedMatern(Kernel):  # type: ignore[misc] # gpytorch has no types
         one, other = x1 / scales, x2 / scales
         distances = _pairwise if diag else torch.cdist
         together = matern(distances(one, other))
-        if len(self._columns) < 2:
+        if not self._columns:
             return together
         kinds = [matern(distances(one[..., columns], other[..., columns])) for columns in self._columns]
         covariances: Tensor = torch.lerp(together, torch.stack(kinds).mean(dim=0), torch.sigmoid(self.raw_weight))

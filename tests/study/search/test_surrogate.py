@@ -20,9 +20,16 @@ def matern(distance: float) -> float:
     return float((1 + np.sqrt(5) * distance + 5 * distance**2 / 3) * np.exp(-np.sqrt(5) * distance))
 
 
-def test_kernel_is_a_mean_of_matern_over_all_parameters_and_of_each_by_itself() -> None:
+def test_kernel_is_matern_with_a_length_scale_for_each_parameter() -> None:
+    kernel = GroupedMatern([0, 0, 1], 2, is_additive=False)
+    kernel.raw_scales.data = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    one, other = torch.tensor([[0.1, 0.7, 0.2]]).double(), torch.tensor([[0.4, 0.3, 0.9]]).double()
+    assert kernel.forward(one, other).item() == pytest.approx(matern(np.hypot(0.5 / 0.5, 0.7 / 2.0)))
+
+
+def test_additive_kernel_is_a_mean_of_matern_over_all_parameters_and_of_each_by_itself() -> None:
     """At weight 3 : 1, with a length scale for each parameter; Duvenaud et al. 2011 of orders 1 and D."""
-    kernel = GroupedMatern([0, 0, 1], 2)
+    kernel = GroupedMatern([0, 0, 1], 2, is_additive=True)
     kernel.raw_scales.data = torch.tensor([0.5, 2.0], dtype=torch.float64)
     one, other = np.array([[0.1, 0.7, 0.2]]), np.array([[0.4, 0.3, 0.9]])
     kernel.raw_weight.data = torch.tensor(np.log(3.0))
@@ -33,24 +40,24 @@ def test_kernel_is_a_mean_of_matern_over_all_parameters_and_of_each_by_itself() 
     assert diagonal.item() == pytest.approx(expected)
 
 
-def fitted() -> tuple[Surrogate, Array, Array, Array]:
+def fitted(*, is_additive: bool = False) -> tuple[Surrogate, Array, Array, Array]:
     stream = np.random.default_rng(0)
     points = [point("kd", int(stream.integers(1, 65)), float(stream.random())) for _ in range(20)]
     encoder = Encoder(points)
     columns = encoder.encode(points)
     values = 3.0 + np.sin(3 * columns[:, 0]) + 0.05 * stream.standard_normal(20)
-    surrogate = Surrogate(encoder)
+    surrogate = Surrogate(encoder, is_additive=is_additive)
     surrogate.fit(columns, values)
     at = encoder.encode([point("kd", int(stream.integers(1, 65)), float(stream.random())) for _ in range(7)])
     return surrogate, columns, values, at
 
 
-def test_beliefs_are_those_of_botorch_under_the_same_hyperparameters() -> None:
-    surrogate, columns, values, at = fitted()
+@pytest.mark.parametrize("is_additive", [False, True])
+def test_beliefs_are_those_of_botorch_under_the_same_hyperparameters(*, is_additive: bool) -> None:
+    surrogate, columns, values, at = fitted(is_additive=is_additive)
     assert surrogate._kernel is not None
-    kernel = GroupedMatern(surrogate._encoder.groups, 3)
-    kernel.raw_scales.data = surrogate._kernel.raw_scales.data
-    kernel.raw_weight.data = surrogate._kernel.raw_weight.data
+    kernel = GroupedMatern(surrogate._encoder.groups, 3, is_additive=is_additive)
+    kernel.load_state_dict(surrogate._kernel.state_dict(), strict=False)
     model = SingleTaskGP(torch.from_numpy(columns), torch.from_numpy(values).unsqueeze(-1), covar_module=kernel)
     model.likelihood.noise = surrogate._noise
     model.mean_module.constant.data.fill_(surrogate._mean)
@@ -60,6 +67,25 @@ def test_beliefs_are_those_of_botorch_under_the_same_hyperparameters() -> None:
     ours = surrogate.given(columns, values).at(at)
     assert ours.means == pytest.approx(theirs.mean.squeeze(-1).numpy(), abs=1e-6)
     assert ours.deviations == pytest.approx(theirs.variance.sqrt().squeeze(-1).numpy(), rel=1e-4, abs=1e-6)
+
+
+def test_additive_surrogate_learns_a_sum_from_fewer_points() -> None:
+    """25 of the 2**10 corners, of which every two differ in several parameters at once."""
+    stream = np.random.default_rng(0)
+    corners = stream.integers(0, 2, (225, 10)).astype(np.float64)
+    sums = corners @ np.arange(1.0, 11.0)
+    points = [
+        Candidate(dict(zip("abcdefghij", row, strict=True)), dict.fromkeys("abcdefghij", FloatDistribution(0.0, 1.0)))
+        for row in corners.tolist()
+    ]
+    encoder = Encoder(points)
+    missed = []
+    for is_additive in (False, True):
+        surrogate = Surrogate(encoder, is_additive=is_additive)
+        columns = encoder.encode(points)
+        surrogate.fit(columns[:25], sums[:25])
+        missed.append(np.abs(surrogate.given(columns[:25], sums[:25]).at(columns[25:]).means - sums[25:]).mean())
+    assert missed[1] < 0.5 * missed[0]
 
 
 def test_what_was_told_is_believed_and_far_away_nothing_is_sure() -> None:
