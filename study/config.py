@@ -27,7 +27,7 @@ class HalvingConfig(Frozen):
     )
     first_rung: float = Field(1.0, ge=0.01, description="where rungs are not given; a fraction is one of an epoch")
     least_gain: float = Field(
-        1e-3, ge=0.0, lt=1.0, description="share of the hypervolume that a trial must be expected to add to go on"
+        5e-4, ge=0.0, lt=1.0, description="share of the hypervolume that a trial must be expected to add to go on"
     )
     keep_fraction: float = Field(
         1 / 3, gt=0.0, lt=1.0, description="of the trials at a rung, those that go on before any has come to its end"

@@ -148,12 +148,17 @@ class GroupedMatern(Kernel):  # type: ignore[misc] # gpytorch has no types
 
     Additive, it is a weighted mean of that and of the groups each by itself (Duvenaud et al. 2011, "Additive Gaussian
     processes"): much of a cost is what each parameter adds whatever the others are, and that is learned from far fewer
-    points. How much, the weight finds out.
+    points. How much, the weight finds out. A part has one parameter, and so the prior of its length scale is one for
+    one parameter, however many there are.
     """
 
     def __init__(self, groups: Sequence[int], num_groups: int, *, is_additive: bool) -> None:
         super().__init__()
-        prior = LogNormalPrior(sqrt(2) + 0.5 * log(max(1, num_groups)), sqrt(3))
+        prior = (
+            LogNormalPrior(0.0, 1.0)
+            if is_additive
+            else LogNormalPrior(sqrt(2) + 0.5 * log(max(1, num_groups)), sqrt(3))
+        )
         self.register_parameter("raw_scales", nn.Parameter(torch.full((num_groups,), float(prior.mode))))
         self.register_constraint("raw_scales", GreaterThan(SHORTEST_SCALE, transform=None))
         self.register_prior("scales_prior", prior, lambda module: module.raw_scales)
