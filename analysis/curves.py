@@ -1,6 +1,7 @@
 """Learning curves of a finished study, as a file of their own: what searches are replayed on."""
 
 import gzip
+import zlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def read_curves(path: Path) -> RecordedCurves:
         return curves_of(read_study(path))
     try:
         return RecordedCurves.model_validate_json(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValidationError) as error:
+    except (OSError, EOFError, zlib.error, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: neither a study's directory nor recorded curves ({reason})") from error
 
@@ -79,7 +80,7 @@ def curves_of(results: StudyResults) -> RecordedCurves:
         if trial.state is TrialState.COMPLETE and trial.counts and trial.student is not None
     ]
     if not trials:
-        raise ValueError(f"study {results.record.name} has no trial that ran to its end: there is nothing to replay")
+        raise ValueError(f"study {results.record.name} has no trial that ran to its end")
     profiles = results.profiles
     return RecordedCurves(
         name=results.record.name,

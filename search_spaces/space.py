@@ -1,9 +1,10 @@
 """What a search space is: a way from an Optuna trial to a student, and what must be known about it beforehand."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import optuna
+from optuna.trial import FixedTrial
 
 from trainables.config import ModelConfig, StudentConfig
 
@@ -31,3 +32,12 @@ class SearchSpace(Protocol):
 
     def training_batch_sizes(self) -> Sequence[int]:
         """Every batch size that `suggest` can name."""
+
+
+def student_of(space: SearchSpace, parameters: Mapping[str, Any]) -> StudentConfig:
+    """The student that these parameters lead to.
+
+    Raises:
+        ValueError: the space asks for one that is not given, or for another value.
+    """
+    return space.suggest(FixedTrial(dict(parameters)))  # type: ignore[arg-type] # asked alike

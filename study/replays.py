@@ -10,11 +10,12 @@ import torch
 from rich.table import Table
 
 import search_spaces
-from analysis.curves import RecordedCurves, read_curves, write_curves
+from analysis.curves import RecordedCurves, RecordedTrial, read_curves, write_curves
 from study.config import StudyConfig, overridden, parse_config
 from study.search.recorded import RecordedAnswers
 from study.search.replay import Replay, values_at
 from study.search.replay_summary import RecordedFront, ReplaySummary, summarise
+from study.store import read_study_record
 from trainables.metrics import metric
 
 
@@ -42,7 +43,7 @@ def replay(path: Path, overrides: Sequence[str], *, num_workers: int, num_seeds:
     """
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    curves = read_curves(path)
+    curves, evidence = read_curves(path), _evidence(path)
     if save is not None:
         write_curves(curves, save)
     recorded = _config(curves, ())
@@ -55,7 +56,10 @@ def replay(path: Path, overrides: Sequence[str], *, num_workers: int, num_seeds:
     for name, config in configs.items():
         searches[name] = []
         for seed in range(num_seeds):
-            summary, answers = replay_once(curves, config, seed=config.seed + seed, num_workers=num_workers)
+            told = evidence if config.space == recorded.space else ()
+            summary, answers = replay_once(
+                curves, config, seed=config.seed + seed, num_workers=num_workers, evidence=told
+            )
             searches[name].append(summary)
             num_asked, num_exact = num_asked + answers.num_asked, num_exact + answers.num_exact
     exact = num_exact / num_asked if num_asked else 1.0
@@ -64,14 +68,19 @@ def replay(path: Path, overrides: Sequence[str], *, num_workers: int, num_seeds:
 
 
 def replay_once(
-    curves: RecordedCurves, config: StudyConfig, *, seed: int, num_workers: int
+    curves: RecordedCurves,
+    config: StudyConfig,
+    *,
+    seed: int,
+    num_workers: int,
+    evidence: Sequence[RecordedTrial] = (),
 ) -> tuple[ReplaySummary, RecordedAnswers]:
     """One search over the recording, with a seed of its own."""
     objectives = [metric(name) for name in config.objectives]
     answers = RecordedAnswers(curves, objectives)
     space = search_spaces.build(config.space)
     seeded = config.model_copy(update={"seed": seed})
-    trials = Replay(seeded, space, answers.answer, answers.isolated, num_workers=num_workers).run()
+    trials = Replay(seeded, space, answers.answer, answers.isolated, num_workers=num_workers, evidence=evidence).run()
     ends = [values_at({**each.epochs[-1], **each.isolated}, objectives) for each in answers.trials]
     return summarise(trials, objectives, RecordedFront.of(np.array(ends))), answers
 
@@ -105,6 +114,14 @@ _MEASURES: dict[str, tuple[Callable[[ReplaySummary], float], str]] = {
     "students of the recorded front, found": (lambda each: each.num_front_found, ".1f"),
     "students of the recorded front, stopped": (lambda each: each.num_front_stopped, ".1f"),
 }
+
+
+def _evidence(path: Path) -> tuple[RecordedTrial, ...]:
+    """What the recorded study's own sampler was told beforehand, which a study's directory holds."""
+    if not path.is_dir():
+        return ()
+    paths, record = read_study_record(path)
+    return () if record.evidence is None else read_curves(paths.evidence).trials
 
 
 def _config(curves: RecordedCurves, overrides: Sequence[str]) -> StudyConfig:

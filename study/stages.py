@@ -171,7 +171,6 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         return _assignment(proposal, store.paths, resources)
 
     _check_constraints(launch, profiles)
-    torch.set_num_threads(1)  # of the sampler's model: with more, what it asks would hang on how many there are
     enqueue_baselines(store, launch.space, isolated)
     proposer = Proposer(store, launch.space, isolated)
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
@@ -203,11 +202,13 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
             verbose=0,
         ),
     )
-    handler = signal.getsignal(signal.SIGUSR1)
+    handler, num_threads = signal.getsignal(signal.SIGUSR1), torch.get_num_threads()
+    torch.set_num_threads(1)  # of the sampler's model: with more, what it asks would hang on how many there are
     try:
         tuner.fit()
     finally:
         signal.signal(signal.SIGUSR1, handler)  # Tune leaves its own behind
+        torch.set_num_threads(num_threads)
     launch.progress.show_trials(proposer.records(), proposer.num_trials)
     if launch.asked_to_end() or not proposer.is_finished:
         raise StudyInterruptedError("the search was asked to end")

@@ -77,7 +77,8 @@ def create(
         raise ValueError(f"{paths.root}: cannot be written to: {error.strerror}") from error
     with hold(paths.lock):
         check_vacant(directory)  # another driver may have been faster
-        paths.journal.unlink(missing_ok=True)
+        for left in (paths.journal, paths.evidence, *paths.root.glob(f".{paths.evidence.stem}-*")):
+            left.unlink(missing_ok=True)
         record = StudyRecord(
             name=_study_name(config),
             created_at=datetime.now(UTC),
@@ -218,9 +219,8 @@ def check_vacant(directory: Path) -> None:
 
 def _is_remnant(entry: Path, paths: StudyPaths) -> bool:
     """Whether a driver that died before its study stood may have left this."""
-    return entry in {paths.lock, paths.evidence} or entry.name.startswith(
-        (paths.journal.name, f".{paths.study_json.stem}-")
-    )
+    begun = (paths.journal.name, f".{paths.study_json.stem}-", f".{paths.evidence.stem}-")
+    return entry in {paths.lock, paths.evidence} or entry.name.startswith(begun)
 
 
 def open_storage(paths: StudyPaths, url: str | None) -> BaseStorage:

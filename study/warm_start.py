@@ -57,7 +57,10 @@ def warm_start(source: Path, config: StudyConfig, space: SearchSpace) -> WarmSta
             f'search.sampler = "{config.search.sampler}" takes no evidence: allowed with --warm-start are '
             f'{", ".join(TAKE_EVIDENCE)}, and one\'s own ("package.module:object")'
         )
-    curves = read_curves(source)
+    try:
+        curves = read_curves(source)
+    except ValueError as error:
+        raise ValueError(f"--warm-start: {error}") from error
     _check_same_task(source, parse_config(curves.config, str(source)), config)
     fitting, left_out = _fitting(curves, config, space)
     if not fitting:
@@ -66,7 +69,7 @@ def warm_start(source: Path, config: StudyConfig, space: SearchSpace) -> WarmSta
         left_out["not trained to their end"] = curves.num_left_out
     return WarmStart(
         source,
-        curves.model_copy(update={"trials": tuple(fitting), "num_left_out": sum(left_out.values())}),
+        curves.model_copy(update={"trials": tuple(fitting)}),
         dict(left_out),
         _other_versions(curves.versions),
     )

@@ -6,20 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 from optuna.samplers import BaseSampler
-from optuna.trial import FixedTrial
 
 from analysis.curves import RecordedTrial
-from search_spaces.space import SearchSpace
+from search_spaces.space import SearchSpace, student_of
 from study.config import StudyConfig
-from study.search.constraints import parse_constraints
+from study.search.constraints import IsolatedMetrics, parse_constraints
 from study.search.evidence import evidence_trials
 from study.search.samplers import SamplingContext, proposals
 from study.search.shares import method_shares
-from trainables.config import StudentConfig
 from trainables.metrics import Source, metric
 from trainables.randomness import derive_seed
-
-IsolatedMetrics = Callable[[StudentConfig], Mapping[str, float | None]]
 
 
 @final
@@ -69,7 +65,7 @@ class Asking:
 
     def _metric_of(self, parameters: Mapping[str, Any], name: str) -> float:
         """An isolated metric of the student that has these parameters; NaN where it is unknown."""
-        value = self._isolated(self._space.suggest(FixedTrial(dict(parameters)))).get(name)  # type: ignore[arg-type] # asked alike
+        value = self._isolated(student_of(self._space, parameters)).get(name)
         return math.nan if value is None else value
 
     def _due_method(self, num_asked: Mapping[str, int]) -> str:

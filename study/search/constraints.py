@@ -2,10 +2,13 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from trainables.config import StudentConfig
 from trainables.metrics import Metric, Source, metric
+
+IsolatedMetrics = Callable[[StudentConfig], Mapping[str, float | None]]  # what is known of a student beforehand
 
 _BOUND = re.compile(r"(<=|>=)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
 

@@ -1,6 +1,6 @@
 """Another study's students as evidence for a search: which of them are students of its space too, as Optuna trials."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -9,11 +9,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from analysis.curves import RecordedTrial
 from search_spaces.space import SearchSpace
 from study.search.candidates import Candidate, trace
+from study.search.constraints import IsolatedMetrics
 from trainables.config import StudentConfig
 from trainables.metrics import Metric, Source
 from trainables.records import METRICS_ATTRIBUTE, epoch_attribute
-
-Isolated = Callable[[StudentConfig], Mapping[str, float | None]]
 
 
 def point_of(trial: RecordedTrial, space: SearchSpace) -> Candidate:
@@ -40,7 +39,7 @@ def point_of(trial: RecordedTrial, space: SearchSpace) -> Candidate:
 
 
 def evidence_trials(
-    trials: Sequence[RecordedTrial], space: SearchSpace, objectives: Sequence[Metric], isolated: Isolated
+    trials: Sequence[RecordedTrial], space: SearchSpace, objectives: Sequence[Metric], isolated: IsolatedMetrics
 ) -> tuple[FrozenTrial, ...]:
     """COMPLETE trials of an Optuna study that hold what the recorded students have shown, their curves too.
 

@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 NUM_CLIMBS = 3
 NUM_NEAR_GOAL = 8
+WORST_FRACTION = 0.1
 
 
 @final
@@ -145,10 +146,10 @@ class KnownCostSampler(BaseSampler):
         """For each objective how bad it may be for the hypervolume to count it, better when more; infinite: not told.
 
         A known one as bad as at any point. Where none is known, the ends of the front are still to be found: each as
-        bad as the worst that was seen.
+        bad as the worst that was seen, but for the worst tenth, among which may be what has failed.
         """
         if not self._known.indices:
-            worst_M: Array = history.ends_NM[history.is_complete_N].min(axis=0)
+            worst_M: Array = np.quantile(history.ends_NM[history.is_complete_N], WORST_FRACTION, axis=0)
             return worst_M
         worst_M = np.full(len(signs_M), np.inf)
         for index in self._known.indices:

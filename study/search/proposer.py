@@ -11,8 +11,8 @@ from optuna.trial import Trial
 
 from search_spaces.space import SearchSpace
 from study.config import SearchConfig
-from study.search.asking import Asking, IsolatedMetrics
-from study.search.constraints import broken_by, parse_constraints
+from study.search.asking import Asking
+from study.search.constraints import IsolatedMetrics, broken_by, parse_constraints
 from study.search.ledger import Ledger
 from study.search.stopping import EarlyStopping
 from study.store import StudyStore

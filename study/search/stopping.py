@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from study.config import SearchConfig
-from study.search.asking import IsolatedMetrics
+from study.search.constraints import IsolatedMetrics
 from study.search.pareto_halving import ParetoHalving
 from trainables.config import StudentConfig
 from trainables.metrics import Metric, Source, as_minimized

@@ -39,9 +39,9 @@ class Surrogate:
     """An exact GP with a Matern 5/2 kernel that has one length scale a parameter; better is more.
 
     Length scales have the dimension-scaled prior of Hvarfner et al. 2024 ("Vanilla Bayesian optimization performs great
-    in high dimensions"). Values of an objective far below the rest tell little about where the best are, and would
-    stretch the scale: they are drawn up to three interquartile ranges below the median; not so those of a constraint,
-    which might cross its bound.
+    in high dimensions"); where the kernel is additive, a log-normal one around the range of a parameter. Values of an
+    objective far below the rest tell little about where the best are, and would stretch the scale: they are drawn up to
+    three interquartile ranges below the median; not so those of a constraint, which might cross its bound.
 
     Args:
         encoder: of the points.
@@ -148,8 +148,7 @@ class GroupedMatern(Kernel):  # type: ignore[misc] # gpytorch has no types
 
     Additive, it is a weighted mean of that and of the groups each by itself (Duvenaud et al. 2011, "Additive Gaussian
     processes"): much of a cost is what each parameter adds whatever the others are, and that is learned from far fewer
-    points. How much, the weight finds out. A part has one parameter, and so the prior of its length scale is one for
-    one parameter, however many there are.
+    points. How much, the weight finds out.
     """
 
     def __init__(self, groups: Sequence[int], num_groups: int, *, is_additive: bool) -> None:

@@ -10,6 +10,7 @@ import search_spaces
 from analysis.curves import read_curves, write_curves
 from analysis.report_words import asked
 from analysis.results import StudyResults
+from study import replays
 from study import store as stores
 from study.cli import app
 from study.config import StudyConfig, overridden, parse_config
@@ -158,3 +159,46 @@ def test_report_tells_of_the_evidence(tmp_path: Path) -> None:
     with stores.create(tmp_path, config, evidence=started().curves) as store:
         results = StudyResults(store.record, None, None, (), ())
     assert "The sampler was told beforehand of 160 students of study mnist-grid" in asked(results)[0]
+
+
+def test_what_a_killed_driver_left_of_its_evidence_stands_in_nobodys_way_and_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / ".evidence.json-x1.gz").touch()
+    (tmp_path / "evidence.json.gz").write_bytes(RECORDING.read_bytes())
+    with stores.create(tmp_path, configured()) as store:
+        assert store.evidence == ()
+    assert not [path.name for path in tmp_path.iterdir() if "evidence" in path.name]
+
+
+def test_copy_of_the_evidence_counts_only_what_had_no_end_as_left_out() -> None:
+    told = started("space.options.widths=[1, 2, 4]")
+    assert told.curves.num_left_out == read_curves(RECORDING).num_left_out == 0
+    assert sum(told.left_out.values()) == 100
+
+
+def test_study_without_an_end_and_a_torn_recording_are_each_one_line(tmp_path: Path) -> None:
+    torn = bytearray(RECORDING.read_bytes())
+    torn[100:200] = bytes(100)
+    (tmp_path / "torn.json.gz").write_bytes(torn)
+    with pytest.raises(ValueError, match=r"^--warm-start: .*torn\.json\.gz: neither a study's directory nor recorded"):
+        started(source=tmp_path / "torn.json.gz")
+    with stores.create(tmp_path / "new", configured()):
+        pass
+    with pytest.raises(ValueError, match=r"^--warm-start: study mnist-grid has no trial that ran to its end$"):
+        started(source=tmp_path / "new")
+
+
+def test_replay_of_a_warm_started_study_is_told_what_that_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured("search.num_trials=1", "search.trials_per_method={labels=1, kd=0}")
+    with stores.create(tmp_path / "new", config, evidence=started().curves):
+        pass
+    told: list[int] = []
+
+    def note(*_: object, evidence: Sequence[object], **__: object) -> None:
+        told.append(len(evidence))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(replays, "read_curves", lambda _: read_curves(RECORDING))
+    monkeypatch.setattr(replays, "Replay", note)
+    with pytest.raises(KeyboardInterrupt):
+        replays.replay(tmp_path / "new", [], num_workers=1, num_seeds=1, save=None)
+    assert told == [160]

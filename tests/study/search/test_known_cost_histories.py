@@ -5,6 +5,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from study.search import surrogate
@@ -210,3 +211,17 @@ def test_an_ask_draws_and_costs_few_points_anew() -> None:
     few = NUM_FRESH + 5 * NUM_STARTS * NUM_NEIGHBOURS
     assert 0 < calls["cost"] <= calls["space"] <= few < 400
     assert len(drawn[-1] - drawn[-3]) >= NUM_FRESH  # and not the same again
+
+
+def test_trial_that_failed_badly_does_not_draw_the_search_to_the_ends_where_no_objective_is_known() -> None:
+    """The front is all of x, y = 0: of 42 asks, half or so are in its inner four fifths, and not at its two ends."""
+    space: dict[str, BaseDistribution] = {name: FloatDistribution(0.0, 1.0) for name in "xy"}
+    asked = []
+    for seed in range(3):
+        study = study_of(KnownCostSampler(space, num_startup_trials=8, seed=seed))
+        for number in range(24):
+            trial = study.ask(space)
+            x, y = trial.params["x"], trial.params["y"]
+            study.tell(trial, [1e4, 5.0] if number == 4 else [x + y / 2, 1 - x + y / 2])
+        asked += [trial.params["x"] for trial in study.trials[-14:]]
+    assert sum(0.1 < x < 0.9 for x in asked) >= 20
