@@ -89,7 +89,7 @@ class History:
 
 @final
 class Reading:
-    """How trials are read; one that has ended is read once.
+    """How trials are read; one that has ended is read once, and evidence too.
 
     Args:
         curve: what a trial showed on its way; None: PRUNED trials tell nothing, running ones neither.
@@ -110,6 +110,7 @@ class Reading:
         self._constraints = constraints
         self._evidence = tuple(evidence)
         self._read: dict[int, tuple[FrozenTrial, _Told]] = {}
+        self._told_evidence: list[_Told] | None = None
 
     def history(self, study: optuna.Study, number: int) -> History:
         """Of all trials but the one that is asked for, `number`.
@@ -124,7 +125,9 @@ class Reading:
             for each in study.get_trials(deepcopy=False, states=states)
             if each.number != number and each.params
         ]
-        evidence = [self._told(each, signs_M) for each in self._evidence]
+        if self._told_evidence is None:
+            self._told_evidence = [self._told(each, signs_M) for each in self._evidence]
+        evidence = self._told_evidence
         telling = [each for each in others if not each.is_silent]
         running = [each for each in telling if each.ended_at is None]
         ended = sorted(

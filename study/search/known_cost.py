@@ -41,7 +41,7 @@ class KnownCostSampler(BaseSampler):
     known objective.
 
     Where no objective is known it has to learn what a point costs too: the models then have an additive part, and the
-    ends of the front are looked for as far as anything was seen.
+    ends of the front are looked for as far as nine tenths of what was seen.
 
     What it asks is a function of its seed, the trial's number and the history.
 

@@ -69,6 +69,20 @@ def test_evidence_comes_first_tells_and_does_not_stand_on_the_front() -> None:
     assert [each.parameters for each in history.own] == [labels(1, 0)]
 
 
+def test_evidence_is_read_once_and_tells_the_same_each_time() -> None:
+    num_read = 0
+
+    def curve(_: FrozenTrial) -> list[tuple[float, list[float]]]:
+        nonlocal num_read
+        num_read += 1
+        return [(1.0, [0.5, 1.0])]
+
+    reading = Reading(curve, [], [complete(labels(1, 3)), complete(labels(2, 3))])
+    first, second = (reading.history(study_of(RANDOM), number=0) for _ in range(2))
+    assert num_read == 2
+    assert np.array_equal(first.ends_NM, second.ends_NM)
+
+
 def test_trial_that_breaks_an_unknown_constraint_does_not_stand_and_one_of_unknown_value_does() -> None:
     """Rate 3 is best and breaks it; of rate 5 nothing is known."""
 
