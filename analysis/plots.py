@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from analysis.plots_front import front_figure
 from analysis.plots_hardware import latency_figure, utilization_figure
+from analysis.plots_replayed import replayed_figure
 from analysis.plots_search import hypervolume_figure, learning_figure, timeline_figure
 from analysis.plots_stopping import stopping_figure
 from analysis.plots_students import size_figure, temperature_figure
@@ -31,6 +32,11 @@ class ReportFigure:
 def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
     """All figures; one that has nothing to show yet says so in its place. Early stopping has one where it judged."""
     stopping = [ReportFigure("stopping", _STOPPING, stopping_figure(results))] if rungs(results.trials) else []
+    replayed = (
+        []
+        if results.replayed is None
+        else [ReportFigure("replayed_stopping", _REPLAYED, replayed_figure(results.replayed))]
+    )
     return (
         ReportFigure("front", _FRONT, front_figure(results)),
         ReportFigure("verified", _VERIFIED, verified_figure(results)),
@@ -41,6 +47,7 @@ def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
         ReportFigure("utilization", _UTILIZATION, utilization_figure(results)),
         ReportFigure("hypervolume", _HYPERVOLUME, hypervolume_figure(results)),
         *stopping,
+        *replayed,
         ReportFigure("learning_curves", _LEARNING, learning_figure(results)),
         ReportFigure("timeline", _TIMELINE, timeline_figure(results)),
     )
@@ -92,6 +99,12 @@ _STOPPING = (
     "grey what was left out. A cross is where it was stopped, a ring where it was paused and later went on, a star a "
     "student of the front. Below, the same epochs added up between one rung and the next: early stopping pays where "
     "grey is large, and what it spent on students that it stopped later is in their colour."
+)
+_REPLAYED = (
+    "The same search over students that were all trained to their ends, so that what it stopped is known. Left, each "
+    "circle is one such search: right is cheap, low is safe; the cross is their mean with its 95 % intervals. Right, "
+    "how many students were stopped after how many epochs; in vermilion those that would have come to stand on the "
+    "front of all recorded students: where others lie close by, little is lost with them."
 )
 _LEARNING = (
     "One line for each student. Dotted lines end in a cross where the student was stopped or failed, or is now, "

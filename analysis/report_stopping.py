@@ -1,11 +1,13 @@
 """The report's words and table about early stopping: who was stopped where, and what that saved and may cost."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analysis.replayed import ReplayedSearch
 from analysis.report_tables import Table
 from analysis.results import StudyResults
+from analysis.statistics import mean_interval
 from analysis.stopping import (
     MIN_ENDED_TO_PROJECT,
     Fate,
@@ -25,9 +27,10 @@ _UNKNOWN_LOSS = (
     "Whether that cost the front anything this study cannot tell: none of the stopped students was trained to its end."
 )
 _REPLAY = (
-    "kd-study replay measures it, over a study of the same space that ran without early stopping: what the search "
-    "would have found there with it and without."
+    "kd-study replay RECORDING --into DIR measures it, over students that all ran to their ends: what this search "
+    "would have lost there by its early stopping."
 )
+_ANOTHER = "It was replayed as another search than this study's is now: kd-study replay RECORDING --into DIR renews it."
 
 
 def stopping_asked(search: Mapping[str, Any]) -> list[str]:
@@ -50,8 +53,53 @@ def stopping_words(results: StudyResults) -> list[str]:
         return []
     sentences = [" ".join([_judged_text(results), *_methods_text(results)]), _saved_text(results)]
     if any(stopped_at_epoch(trial) is not None for trial in results.trials):
-        sentences.append(" ".join([_UNKNOWN_LOSS, *_gain_texts(results), _REPLAY]))
-    return sentences
+        replay = [_REPLAY] if results.replayed is None else []
+        sentences.append(" ".join([_UNKNOWN_LOSS, *_gain_texts(results), *replay]))
+    return [*sentences, *_replayed_words(results)]
+
+
+def _replayed_words(results: StudyResults) -> list[str]:
+    """What the same search lost by stopping where all ends are known; nothing where it was not replayed."""
+    replayed = results.replayed
+    if replayed is None:
+        return []
+    searches = replayed.searches
+    left_out = mean_interval([each.left_out_fraction for each in searches])
+    alike = ", each time alike," if len(searches) > 1 and _are_alike(searches) else ""
+    over = f"{count(replayed.num_recorded, 'student')} of {replayed.recording} that all ran to their ends"
+    exact = (
+        f"{100 * replayed.exact_fraction:.0f} % of those asked for were recorded, the most similar answer for others"
+    )
+    text = (
+        f"Replayed {count(len(searches), 'time')} over {over} ({exact}), this search{alike} left out "
+        f"{100 * left_out.mean:.0f} % of the epochs and lost {_lost_text(searches)}; {_front_text(searches)}."
+    )
+    return [text if replayed.is_of(results.record.config) else f"{text} {_ANOTHER}"]
+
+
+def _lost_text(searches: Sequence[ReplayedSearch]) -> str:
+    lost = mean_interval([each.lost_fraction for each in searches])
+    text = f"{_share(lost.mean)} of the hypervolume"
+    if lost.low is None or lost.high is None or _are_alike(searches):
+        return text
+    most = max(each.lost_fraction for each in searches)
+    return f"{text} (95 % interval {_share(max(lost.low, 0.0))} to {_share(lost.high)}, at most {_share(most)})"
+
+
+def _are_alike(searches: Sequence[ReplayedSearch]) -> bool:
+    """Whether all went the same way, whatever their seed: then their spread says nothing."""
+    return len({(each.epochs, each.lost_fraction, each.stops) for each in searches}) == 1
+
+
+def _front_text(searches: Sequence[ReplayedSearch]) -> str:
+    num_stopped = sum(each.num_front_stopped for each in searches)
+    num_asked = num_stopped + sum(each.num_front_found for each in searches)
+    if num_asked == 0:
+        return "no student of the recorded front was asked for"
+    return (
+        f"of the recorded front's students, asked for {count(num_asked, 'time')}, {num_stopped} "
+        f"({100 * num_stopped / num_asked:.0f} %) were stopped"
+    )
 
 
 def rung_table(results: StudyResults) -> Table:

@@ -14,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.pareto import front
+from analysis.replayed import ReplayedStopping
 from analysis.stopping import epochs_trained, paused_at_epoch, seconds_per_epoch, stopped_at_epoch
 from analysis.timeline import Span, closed_spans
 from trainables.config import DatasetConfig
@@ -36,6 +37,7 @@ class StudyResults:
     objectives: tuple[Metric, ...]
     verification: VerificationRecord | None = None
     stored_reference: tuple[float, ...] | None = None  # of the hypervolume, in the objectives' own units
+    replayed: ReplayedStopping | None = None
 
     @property
     def front(self) -> tuple[TrialRecord, ...]:
@@ -86,6 +88,7 @@ def read_study(study_dir: Path) -> StudyResults:
         objectives=objectives,
         verification=read_record(paths.verification_json, VerificationRecord),
         stored_reference=_stored_reference(paths, attributes, len(objectives)),
+        replayed=read_record(paths.replayed_stopping, ReplayedStopping),
     )
 
 

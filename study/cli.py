@@ -32,6 +32,7 @@ ACTIONS = {
     "doctor": "study.doctor:examine",
     "doctor_view": "study.doctor:findings_view",
     "replay": "study.replays:replay",
+    "replay_into": "study.replayed_stopping:replay_into",
     "replayed_view": "study.replays:replayed_view",
     "report": "analysis.report:write_report",
 }
@@ -168,10 +169,19 @@ def replay(
     workers: Annotated[int, typer.Option(min=1, help="trials at once")] = 4,
     seeds: Annotated[int, typer.Option(min=1, help="searches of each kind")] = 5,
     save: Annotated[Path | None, typer.Option(help="write the recorded curves to this .json.gz file too")] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="replay this study's search instead; its report then says what stopping lost", metavar="DIR"),
+    ] = None,
 ) -> None:
     """Show what another sampler or stopper would have made of students that are trained already; starts no Ray."""
     with _plain_errors():
-        replayed = _action("replay")(recording, overrides or [], num_workers=workers, num_seeds=seeds, save=save)
+        if into is None:
+            replayed = _action("replay")(recording, overrides or [], num_workers=workers, num_seeds=seeds, save=save)
+        elif overrides or save is not None:
+            raise ValueError("--into replays a study's search as it is: it takes neither --set nor --save")
+        else:
+            replayed = _action("replay_into")(recording, into, num_workers=workers, num_seeds=seeds)
         Console().print(_action("replayed_view")(replayed))
 
 

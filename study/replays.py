@@ -41,8 +41,7 @@ def replay(path: Path, overrides: Sequence[str], *, num_workers: int, num_seeds:
     Raises:
         ValueError: there is nothing to replay, or an override is wrong.
     """
-    torch.set_num_threads(1)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quietly()
     curves, evidence = read_curves(path), _evidence(path)
     if save is not None:
         write_curves(curves, save)
@@ -65,6 +64,12 @@ def replay(path: Path, overrides: Sequence[str], *, num_workers: int, num_seeds:
     exact = num_exact / num_asked if num_asked else 1.0
     left_out = f" ({curves.num_left_out} more have no known end)" if curves.num_left_out else ""
     return Replayed(f"{len(curves.trials)} recorded students of {curves.name}{left_out}", searches, exact)
+
+
+def quietly() -> None:
+    """One thread, so that what is asked does not hang on how many there are; and no word from Optuna on each trial."""
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def replay_once(

@@ -26,6 +26,11 @@ class StudyPaths:
         return self.root / "evidence.json.gz"
 
     @property
+    def replayed_stopping(self) -> Path:
+        """What the search's early stopping lost over recorded students, after `kd-study replay --into`."""
+        return self.root / "replayed_stopping.json"
+
+    @property
     def status_json(self) -> Path:
         """`StatusRecord`, rewritten whole by the driver."""
         return self.root / "status.json"

@@ -52,18 +52,32 @@ class RecordedFront:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a student was stopped, and whether it would have come to stand on the recorded front."""
+
+    epoch: float
+    is_of_front: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaySummary:
     """One replayed search; hypervolumes are shares of the recorded front's."""
 
     num_asked: int
     num_complete: int
     epochs: float
+    full_epochs: float
     seconds: float
     hypervolume: float
     hypervolume_unstopped: float
     num_front_found: int
-    num_front_stopped: int
+    stops: tuple[Stop, ...]
     steps: tuple[tuple[float, float], ...]
+
+    @property
+    def num_front_stopped(self) -> int:
+        """Students that were stopped and would have come to stand on the recorded front."""
+        return sum(each.is_of_front for each in self.stops)
 
     @property
     def lost_fraction(self) -> float:
@@ -91,11 +105,12 @@ def summarise(trials: Sequence[ReplayedTrial], objectives: Sequence[Metric], fro
         num_asked=len(trials),
         num_complete=len(complete),
         epochs=sum(each.epochs for each in trials),
+        full_epochs=sum(float(each.curve.metrics[-1]["epoch"] or 0.0) for each in trials),
         seconds=max((each.ended_at_s or 0.0 for each in trials), default=0.0),
         hypervolume=front.hypervolume_fraction(reached),
         hypervolume_unstopped=front.hypervolume_fraction(np.concatenate([reached, missed])),
         num_front_found=sum(map(front.holds, reached)),
-        num_front_stopped=sum(map(front.holds, missed)),
+        stops=tuple(Stop(each.epochs, front.holds(end)) for each, end in zip(stopped, missed, strict=True)),
         steps=tuple(steps),
     )
 
