@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from analysis.comparisons import SIGNIFICANT, p_text, resolvable_difference
 from analysis.report_tables import UNKNOWN, Table
 from analysis.results import StudyResults
 from analysis.statistics import Estimate
@@ -10,6 +11,7 @@ from analysis.verified import (
     TEST_ACCURACY,
     Verified,
     VerifiedPair,
+    corrected_p_values,
     distinct_pairs,
     nondominated_probabilities,
     overall_gain,
@@ -25,8 +27,10 @@ _SURE = 0.9
 def verified_words(results: StudyResults) -> list[str]:
     """What the test images say, most important first; one sentence where they have not been read."""
     pairs, record, teacher = verified_pairs(results), results.verification, teacher_on_test(results)
-    if record is None or teacher is None or not pairs:
+    if record is None or teacher is None or not record.runs:
         return ["The test images have not been read: no student has been verified."]
+    if not pairs:
+        return ["No student of the front was verified, only the best of each method: see the ranking of methods."]
     front = {trial.number for trial in results.front}
     has_partners = any(pair.partner for pair in pairs)
     beside = ", each beside a partner that differs in method alone," if has_partners else ""
@@ -47,29 +51,68 @@ def _gain_words(results: StudyResults, pairs: Sequence[VerifiedPair]) -> list[st
     overall = overall_gain(compared)
     if overall is None:
         return ["No student could be compared with a partner, so that nothing can be said about what the teacher gave."]
-    named = sizes(results)
+    named, p_values = sizes(results), corrected_p_values(compared)
     texts: dict[str, list[str]] = {"helped at": [], "hurt at": [], "is not decided at": []}
     for pair in compared:
         if pair.gain is not None:
-            name = named.name(pair.student.student.model.key)
-            texts[_outcome(pair.gain)].append(f"{name} (trial {pair.student.trial.number}), {gain_text(pair.gain)}")
+            name, p_value = named.name(pair.student.student.model.key), p_values[pair.configurations]
+            texts[_outcome(pair.gain, p_value)].append(
+                f"{name} (trial {pair.student.trial.number}), {gain_text(pair.gain)}{_p_addition(p_value)}"
+            )
     parts = "; it ".join(f"{words} {'; '.join(each)}" for words, each in texts.items() if each)
     text = f"Distillation {parts}."
     if len(compared) > 1:
         text += f" Over all {len(compared)} pairs the mean is {gain_text(overall)}."
     if overall.low is not None:
         text += (
-            f" Intervals are of the mean over {count(overall.num_values, 'seed')}, by Student's t; where they leave "
-            "out 0 it is decided, each by itself: one in twenty would leave it out by chance. The teacher, the split "
-            "and these very test images are taken as given."
+            f" Intervals are of the mean over {count(overall.num_values, 'seed')}, by Student's t, each by itself; p "
+            f"is of the paired t test{_correction(compared)}, and below {SIGNIFICANT:g} it is decided. The teacher, "
+            "the split and these very test images are taken as given."
         )
-    return [text]
+    return [text, *_resolution_words(compared)]
 
 
-def _outcome(gain: Estimate) -> str:
-    if not gain.excludes_zero:
+def _outcome(gain: Estimate, p_value: float | None) -> str:
+    if p_value is None or p_value >= SIGNIFICANT:
         return "is not decided at"
     return "helped at" if gain.mean > 0.0 else "hurt at"
+
+
+def _p_addition(p_value: float | None) -> str:
+    return "" if p_value is None else f", {p_text(p_value)}"
+
+
+def _correction(compared: Sequence[VerifiedPair]) -> str:
+    return f", corrected for {len(compared)} comparisons (Holm)" if len(compared) > 1 else ""
+
+
+def _resolution_words(compared: Sequence[VerifiedPair]) -> list[str]:
+    """What so few seeds cannot show: "not decided" is no "nothing there"."""
+    gains = [pair.gain for pair in compared if pair.gain is not None]
+    alone = [each for gain in gains if (each := _resolvable(gain)) is not None]
+    together = [each for gain in gains if (each := _resolvable(gain, len(gains))) is not None]
+    if not alone:
+        return ["One seed tells nothing of how much seeds differ: more of them are needed to decide anything."]
+    seeds = listed(sorted({str(gain.num_values) for gain in gains if gain.num_values > 1}))
+    text = (
+        f"As they spread, {seeds} seeds find a true difference four times in five only if it is at least "
+        f"{_range_text(alone)}"
+    )
+    if len(gains) > 1:
+        text += f", pair by pair; {_range_text(together)} where all {len(gains)} comparisons are to hold together"
+    return [f"{text}. Not decided does not say that there is none."]
+
+
+def _range_text(fractions: Sequence[float]) -> str:
+    low, high = (f"{100 * each:.2f}" for each in (min(fractions), max(fractions)))
+    return f"{low} points" if low == high else f"{low} to {high} points"
+
+
+def _resolvable(gain: Estimate | None, num_comparisons: int = 1) -> float | None:
+    """The smallest true gain that its seeds resolve at its deviation, as a fraction; None with fewer than two seeds."""
+    if gain is None or gain.deviation is None:
+        return None
+    return resolvable_difference(gain.num_values, gain.deviation, significance=SIGNIFICANT / num_comparisons)
 
 
 def _ahead_words(results: StudyResults) -> list[str]:
@@ -125,7 +168,8 @@ def _failures(pairs: Sequence[VerifiedPair]) -> list[str]:
 
 def verified_table(results: StudyResults) -> Table:
     """Each verified student and its partner: test accuracy over the seeds, what the search saw, and the difference."""
-    named, ahead = sizes(results), nondominated_probabilities(results)
+    named, ahead, pairs = sizes(results), nondominated_probabilities(results), verified_pairs(results)
+    p_values = corrected_p_values(pairs)
     rows = [
         (
             str(side.trial.number),
@@ -135,15 +179,18 @@ def verified_table(results: StudyResults) -> Table:
             estimate_text(side.estimate()),
             _search_text(side),
             _gain_cell(pair.gain),
+            _p_cell(p_values.get(pair.configurations)),
+            _points_cell(_resolvable(pair.gain)),
             _likely_text(ahead.get((side.trial.number, side.role))),
         )
-        for pair in verified_pairs(results)
+        for pair in pairs
         for side in (pair.student, pair.partner)
         if side is not None
     ]
     columns = (
         "trial", named.axis_title, "role", "method", "test accuracy (95 % interval)", "validation, in the search",
-        "distilled less labels only, in points (95 % interval)", "beaten by none",
+        "distilled less labels only, in points (95 % interval)", "p, corrected (Holm)",
+        "least difference these seeds resolve, by itself, in points", "beaten by none",
     )  # fmt: skip
     return Table("Verified on the test images, over fresh seeds", columns, tuple(rows))
 
@@ -160,6 +207,14 @@ def _gain_cell(gain: Estimate | None) -> str:
         return UNKNOWN
     interval = "" if gain.low is None or gain.high is None else f" ({100 * gain.low:+.2f} to {100 * gain.high:+.2f})"
     return f"{100 * gain.mean:+.2f}{interval}"
+
+
+def _p_cell(p_value: float | None) -> str:
+    return UNKNOWN if p_value is None else p_text(p_value).removeprefix("p ")
+
+
+def _points_cell(fraction: float | None) -> str:
+    return UNKNOWN if fraction is None else f"{100 * fraction:.2f}"
 
 
 def _likely_text(likely: float | None) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.comparisons import holm
 from analysis.findings import latency_of, median_interval
 from analysis.pareto import nondominated
 from analysis.results import StudyResults
@@ -55,7 +56,7 @@ class Verified:
     def estimate(self, name: str = "accuracy") -> Estimate | None:
         """Mean of a test metric over the seeds; None where every run failed."""
         values = list(self.by_seed(name).values())
-        return mean_interval(values, least_deviation=_step(self.runs)) if values else None
+        return mean_interval(values, least_deviation=image_step(self.runs)) if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,12 @@ class VerifiedPair:
     def gain(self) -> Estimate | None:
         """The paired difference over the seeds; None without both sides."""
         gains = list(self.gains.values())
-        return mean_interval(gains, least_deviation=_step(self.student.runs)) if gains else None
+        return mean_interval(gains, least_deviation=image_step(self.student.runs)) if gains else None
+
+    @property
+    def configurations(self) -> frozenset[tuple[str, ...]]:
+        """Fingerprints of the sides: equal for two pairs of which each one's student is the other's partner."""
+        return frozenset(each.fingerprints for each in self._sides)
 
     @property
     def _sides(self) -> list[Verified]:
@@ -142,8 +148,18 @@ def distinct_pairs(pairs: Sequence[VerifiedPair]) -> tuple[VerifiedPair, ...]:
     kept: dict[frozenset[tuple[str, ...]], VerifiedPair] = {}
     for pair in pairs:
         if pair.partner is not None:
-            kept.setdefault(frozenset({pair.student.fingerprints, pair.partner.fingerprints}), pair)
+            kept.setdefault(pair.configurations, pair)
     return tuple(kept.values())
+
+
+def corrected_p_values(pairs: Sequence[VerifiedPair]) -> dict[frozenset[tuple[str, ...]], float | None]:
+    """Of each pair's gain, by its configurations: the paired t test, corrected by Holm for all distinct pairs.
+
+    None where there is no gain, or one seed.
+    """
+    distinct = distinct_pairs(pairs)
+    corrected = holm([None if pair.gain is None else pair.gain.p_value for pair in distinct])
+    return {pair.configurations: p_value for pair, p_value in zip(distinct, corrected, strict=True)}
 
 
 def overall_gain(pairs: Sequence[VerifiedPair]) -> Estimate | None:
@@ -156,7 +172,7 @@ def overall_gain(pairs: Sequence[VerifiedPair]) -> Estimate | None:
     if not gains:
         return None
     means = [float(np.mean([each[seed] for each in gains])) for seed in seeds]
-    step = max(_step(pair.student.runs) for pair in pairs)
+    step = max(image_step(pair.student.runs) for pair in pairs)
     return mean_interval(means, least_deviation=step / len(gains) ** 0.5)
 
 
@@ -243,7 +259,7 @@ def _draws(
         if len(seeds) < 2:
             return None
         values = np.array([[each[seed] for each in by_seed] for seed in seeds])
-        return joint_draws(values, stream, least_deviation=_step(sides[0].runs))
+        return joint_draws(values, stream, least_deviation=image_step(sides[0].runs))
     columns, latency_draws = [], dict[str, NDArray[np.float64]]()
     for side in sides:
         key = side.student.model.key
@@ -266,6 +282,6 @@ def _latency_deviation(results: StudyResults, side: Verified, objective: Metric)
     return (high - low) / (2 * _NORMAL_ARM)
 
 
-def _step(runs: Sequence[VerifiedRun]) -> float:
+def image_step(runs: Sequence[VerifiedRun]) -> float:
     """One test image, as a share of them: accuracies come in such steps."""
     return max((1.0 / run.on_test.num_images for run in runs if run.on_test is not None), default=0.0)

@@ -27,6 +27,39 @@ def test_it_says_whether_distillation_helped_and_how_sure_that_is(tmp_path: Path
     assert "helped at width 8 (trial 1), +0.30 points" in text
     assert "hurt at width 2 (trial 0), -1.00 points" in text
     assert "Over all 2 pairs the mean is -0.35 points" in text
+    assert "p is of the paired t test, corrected for 2 comparisons (Holm), and below 0.05 it is decided" in text
+
+
+def test_what_is_beyond_its_own_seeds_but_not_beyond_two_comparisons_is_not_decided(tmp_path: Path) -> None:
+    """Differences of -1, -1, -0.5 points: t = 5 on 2 degrees, p 0.0377 by itself, 0.0755 as one of two."""
+    sides: Sides = {
+        (0, S): (SMALL.student, [0.97, 0.95, 0.96]),
+        (0, P): (SMALL_KD, [0.96, 0.94, 0.955]),
+        (1, S): (LARGE.student, [0.988, 0.984, 0.985]),
+        (1, P): (LARGE_LABELS, [0.985, 0.986, 0.984]),
+    }
+    two = " ".join(verified_words(results(tmp_path / "two", verification(sides))))
+    assert "is not decided at width 2 (trial 0), -0.83 points (95 % interval -1.55 to -0.12), p 0.0755" in two
+    alone = {key: sides[key] for key in ((0, S), (0, P))}
+    one = " ".join(verified_words(results(tmp_path / "one", verification(alone))))
+    assert "hurt at width 2 (trial 0), -0.83 points (95 % interval -1.55 to -0.12), p 0.0377" in one
+    assert "Holm" not in one
+
+
+def test_it_says_how_little_so_few_seeds_resolve(tmp_path: Path) -> None:
+    """Three seeds whose differences deviate by 1 point: 3.264 deviations, and 4.625 at half the level, for two pairs.
+
+    Both are of the closed form that `test_power_of_three_pairs_is_that_of_its_closed_form` holds.
+    """
+    sides: Sides = {(0, S): (SMALL.student, [0.96, 0.96, 0.96]), (0, P): (SMALL_KD, [0.95, 0.96, 0.97])}
+    record = verification(sides)
+    text = " ".join(verified_words(results(tmp_path / "one", record)))
+    assert "3 seeds find a true difference four times in five only if it is at least 3.26 points. Not decided" in text
+    row = verified_table(results(tmp_path / "table", record)).rows[0]
+    assert row[7:9] == ("1", "3.26")
+    both = {**sides, (1, S): (LARGE.student, [0.97, 0.98, 0.99]), (1, P): (LARGE_LABELS, [0.98, 0.98, 0.98])}
+    text = " ".join(verified_words(results(tmp_path / "two", verification(both))))
+    assert "at least 3.26 points, pair by pair; 4.62 points where all 2 comparisons are to hold together" in text
 
 
 def test_differences_that_seeds_do_not_tell_are_not_decided(tmp_path: Path) -> None:
@@ -41,7 +74,9 @@ def test_differences_that_seeds_do_not_tell_are_not_decided(tmp_path: Path) -> N
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:
     sides: Sides = {(0, S): (SMALL.student, [0.97]), (0, P): (SMALL_KD, [0.90])}
     text = " ".join(verified_words(results(tmp_path, verification(sides))))
-    assert "is not decided at width 2 (trial 0), -7.00 points (one seed)" in text
+    assert "is not decided at width 2 (trial 0), -7.00 points (one seed)." in text
+    assert "One seed tells nothing of how much seeds differ" in text
+    assert "p is of" not in text
 
 
 def test_partner_that_is_better_is_named_beside_its_student(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.results import StudyResults, read_study
 from analysis.verified import (
+    corrected_p_values,
     distinct_pairs,
     joint_draws,
     nondominated_probabilities,
@@ -23,6 +24,9 @@ SMALL = MadeTrial(width=2, latency_ms=0.1, accuracy=0.97)
 LARGE = MadeTrial(width=8, latency_ms=0.2, accuracy=0.985, method="kd", temperature=4.0, alpha=0.5)
 SMALL_KD = MadeTrial(width=2, method="kd", temperature=4.0, alpha=0.5).student
 LARGE_LABELS = MadeTrial(width=8).student
+
+MIDDLE = MadeTrial(width=4, latency_ms=0.15, accuracy=0.975)
+MIDDLE_KD = MadeTrial(width=4, method="kd", temperature=4.0, alpha=0.5).student
 
 
 def results(root: Path, record: VerificationRecord | None) -> StudyResults:
@@ -108,6 +112,25 @@ def test_two_students_that_are_each_others_partners_are_one_pair(tmp_path: Path)
     study = replace(read_study(write_study(tmp_path, [SMALL, other])), verification=verification(sides))
     assert len(verified_pairs(study)) == 2
     assert len(distinct_pairs(verified_pairs(study))) == 1
+
+
+def test_pairs_are_corrected_for_how_many_were_compared(tmp_path: Path) -> None:
+    """By hand: differences of -1, -1, -0.7 have t = 9 on 2 degrees, p 0.01212; 0.3, 0.3, 0.2 t = 8, p 0.01527.
+
+    Holm doubles the smaller, and the other one is no less. The pair whose runs failed is of no family.
+    """
+    sides: Sides = {
+        (0, S): (SMALL.student, [0.97, 0.95, 0.96]),
+        (0, P): (SMALL_KD, [0.96, 0.94, 0.953]),
+        (1, S): (LARGE.student, [0.988, 0.986, 0.986]),
+        (1, P): (LARGE_LABELS, [0.985, 0.983, 0.984]),
+        (2, S): (MIDDLE.student, [0.97, 0.96, 0.96]),
+        (2, P): (MIDDLE_KD, [None, None, None]),
+    }
+    study = replace(read_study(write_study(tmp_path, [SMALL, LARGE, MIDDLE])), verification=verification(sides))
+    pairs = verified_pairs(study)
+    found = [corrected_p_values(pairs)[pair.configurations] for pair in pairs]
+    assert found == [pytest.approx(2 * 0.012122, rel=1e-3), pytest.approx(2 * 0.012122, rel=1e-3), None]
 
 
 def test_no_verification_no_pairs(tmp_path: Path) -> None:
