@@ -6,6 +6,7 @@ from trainables.registry import construct
 
 SPACES = {
     "cnn_distillation": "search_spaces.cnn_distillation:CnnDistillation",
+    "methods": "search_spaces.methods:Methods",
 }
 
 

@@ -1,12 +1,13 @@
-"""Students of the two-stage convolutional network: width, method, batch size, learning rate, temperature, alpha."""
+"""Students of the two-stage convolutional network: width, batch size, learning rate, method and what it varies."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self, final
+from typing import Annotated, Self
 
 import optuna
 from pydantic import Field, model_validator
 
+from search_spaces.subspaces import Real, SubSpace, subspace
 from trainables.config import Frozen, LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
 
 Width = Annotated[int, Field(ge=1, le=64)]
@@ -14,12 +15,11 @@ BatchSize = Annotated[int, Field(ge=1, le=8192)]
 Range = tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]]
 
 
-@final
 class CnnDistillation(Frozen):
-    """Width, batch size and method are categorical; learning rate and temperature are searched on a log scale.
+    """Width, batch size and method are categorical; the learning rate is searched on a log scale.
 
-    Temperature and alpha exist under method "kd" alone: a labels-only student has neither, and every other method is
-    taken with its own defaults.
+    Each method has parameters of its own, which exist under it alone: temperature and alpha under "kd", those of
+    `SUBSPACES` under the others, named after their method ("dkd_beta"). One's own method is taken with its defaults.
     """
 
     widths: tuple[Width, ...] = Field((1, 2, 4, 8, 16), min_length=1)
@@ -31,6 +31,7 @@ class CnnDistillation(Frozen):
     steps: int | None = Field(
         None, ge=1, description="how many values of each range, evenly on its scale (for a grid); None: any value"
     )
+    shift_pixels: int = Field(0, ge=0, le=8, description="views of every method: images shifted by up to so many")
     epochs: int = Field(2, ge=1)
 
     @model_validator(mode="after")
@@ -55,17 +56,21 @@ class CnnDistillation(Frozen):
         width = trial.suggest_categorical("width", self.widths)
         method = trial.suggest_categorical("method", self.methods)
         batch_size = trial.suggest_categorical("batch_size", self.batch_sizes)
-        learning_rate = self._suggest_real(trial, "learning_rate", self.learning_rates, log=True)
-        loss = LossConfig(name=method)
-        if method == "kd":
-            temperature = self._suggest_real(trial, "temperature", self.temperatures, log=True)
-            alpha = self._suggest_real(trial, "alpha", self.alphas, log=False)
-            loss = LossConfig(name="kd", options={"temperature": temperature, "alpha": alpha})
-        optimizer = OptimizerConfig(name="adamw", learning_rate=learning_rate)
+        learning_rate = self._suggest_real(trial, "learning_rate", Real(*self.learning_rates))
+        own = self._own(method)
+        options = {
+            option: self._suggest_real(trial, _parameter(method, option), values)
+            for option, values in own.options.items()
+        }
         return StudentConfig(
             model=_cnn(width),
-            loss=loss,
-            training=TrainingConfig(epochs=self.epochs, batch_size=batch_size, optimizer=optimizer),
+            loss=LossConfig(name=method, options={**own.fixed, **options}),
+            training=TrainingConfig(
+                epochs=self.epochs,
+                batch_size=batch_size,
+                optimizer=OptimizerConfig(name="adamw", learning_rate=learning_rate),
+                augmentation=own.augmentation(self.shift_pixels),
+            ),
         )
 
     def baselines(self) -> Sequence[Mapping[str, object]]:
@@ -74,11 +79,10 @@ class CnnDistillation(Frozen):
         Each takes the smallest batch and the middle of every range, on the scale that it is searched on; of an even
         number of steps, the lower one of the two in the middle.
         """
-        shared = {"batch_size": min(self.batch_sizes), "learning_rate": self._middle(self.learning_rates, log=True)}
-        soft = {"temperature": self._middle(self.temperatures, log=True), "alpha": self._middle(self.alphas, log=False)}
+        shared = {"batch_size": min(self.batch_sizes), "learning_rate": self._middle(Real(*self.learning_rates))}
         methods = sorted(self.methods, key=lambda method: method != "labels")  # labels first, else as listed
         return [
-            {"width": width, "method": method, **shared, **(soft if method == "kd" else {})}
+            {"width": width, "method": method, **shared, **self._middles(method)}
             for method in methods
             for width in self.widths
         ]
@@ -91,25 +95,39 @@ class CnnDistillation(Frozen):
         """All of them."""
         return self.batch_sizes
 
-    def _suggest_real(self, trial: optuna.Trial, name: str, ends: tuple[float, float], *, log: bool) -> float:
+    def _own(self, method: str) -> SubSpace:
+        if method != "kd":
+            return subspace(method)
+        return SubSpace({"temperature": Real(*self.temperatures), "alpha": Real(*self.alphas, log=False)})
+
+    def _middles(self, method: str) -> dict[str, float]:
+        own = self._own(method).options
+        return {_parameter(method, option): self._middle(values) for option, values in own.items()}
+
+    def _suggest_real(self, trial: optuna.Trial, name: str, values: Real) -> float:
         if self.steps is None:
-            return trial.suggest_float(name, *ends, log=log)
-        return trial.suggest_categorical(name, _evenly(ends, self.steps, log=log))
+            return trial.suggest_float(name, values.low, values.high, log=values.log)
+        return trial.suggest_categorical(name, _evenly(values, self.steps))
 
-    def _middle(self, ends: tuple[float, float], *, log: bool) -> float:
-        values = _evenly(ends, 1 if self.steps is None else self.steps, log=log)
-        return values[(len(values) - 1) // 2]
+    def _middle(self, values: Real) -> float:
+        places = _evenly(values, 1 if self.steps is None else self.steps)
+        return places[(len(places) - 1) // 2]
 
 
-def _evenly(ends: tuple[float, float], steps: int, *, log: bool) -> tuple[float, ...]:
+def _parameter(method: str, option: str) -> str:
+    """The name of a parameter that a method has for itself; of "kd" they are called as in the paper."""
+    return option if method == "kd" else f"{method}_{option}"
+
+
+def _evenly(values: Real, steps: int) -> tuple[float, ...]:
     """That many different values from one end to the other, evenly by difference or by ratio; a single one is between.
 
     Rounded to 12 digits, which a reader can tell apart, and so that they are read back as they were written.
     """
-    low, high = (math.log(ends[0]), math.log(ends[1])) if log else ends
+    low, high = (math.log(values.low), math.log(values.high)) if values.log else (values.low, values.high)
     places = [0.5] if steps == 1 else [index / (steps - 1) for index in range(steps)]
     scaled = [low + place * (high - low) for place in places]
-    return tuple(dict.fromkeys(float(f"{math.exp(each) if log else each:.12g}") for each in scaled))
+    return tuple(dict.fromkeys(float(f"{math.exp(each) if values.log else each:.12g}") for each in scaled))
 
 
 def _cnn(width: int) -> ModelConfig:

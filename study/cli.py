@@ -243,12 +243,12 @@ def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None, 
 
 
 def _verification_plan(config: StudyConfig) -> str:
-    if config.verify.max_students == 0:
+    verify = config.verify
+    parts = [f"at most {verify.max_students} students of the front and their partners"] if verify.max_students else []
+    parts += ["the best student of each method and network"] if verify.best_of_methods else []
+    if not parts:
         return "; the test images are not read"
-    return (
-        f"; then train at most {config.verify.max_students} students of the front and their partners again, with "
-        f"{config.verify.seeds} fresh seeds each, and read the test images"
-    )
+    return f"; then train {' and '.join(parts)} again, with {verify.seeds} fresh seeds each, and read the test images"
 
 
 def _in_short(directory: Path) -> str:

@@ -91,6 +91,9 @@ class VerifyConfig(Frozen):
 
     max_students: int = Field(4, ge=0, description="of the front, spread along it; 0: the test images are never read")
     seeds: int = Field(3, ge=1, description="fresh training seeds for each student and its partner")
+    best_of_methods: bool = Field(
+        default=False, description="also the most accurate student of each method and network: a ranking of methods"
+    )
 
 
 class StudyConfig(Frozen):
@@ -158,6 +161,8 @@ class StudyConfig(Frozen):
         for field in fields[stage]:
             value = getattr(self, field)
             inputs[field] = value.model_dump(mode="json") if isinstance(value, Frozen) else value
+            if isinstance(value, TeacherConfig):
+                del inputs[field]["outputs"]  # how students are told its outputs, which are the same
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 

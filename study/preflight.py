@@ -12,12 +12,12 @@ from study.config import HalvingConfig, StudyConfig
 from study.search.samplers import SAMPLERS
 from study.search.shares import method_shares
 from trainables import data as datasets
-from trainables import losses, models
+from trainables import models
 from trainables.config import ModelConfig, StudentConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.split import split
-from trainables.losses.distillation_loss import LossContext
 from trainables.registry import resolve
+from trainables.run_start import check_student
 
 NUM_TRIED_STUDENTS = 20
 
@@ -42,9 +42,10 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
                 f'space "{space.name}" suggests {student.model.key}, which is not among its architectures: '
                 f"{', '.join(sorted(known))}"
             )
-        losses.build(student.loss, LossContext(num_classes=data.num_classes, num_train_images=len(data.train)))
     for model in (config.teacher.model, *space.architectures()):
         _check_model(model, data)
+    for student in students:
+        check_student(student, config.teacher, data)
     if config.search.early_stopping != "none":
         num_epochs = max(student.training.epochs for student in students)
         _check_rungs(config.search.halving, num_epochs, max(space.training_batch_sizes()), len(data.train))

@@ -12,6 +12,7 @@ from ray import tune
 from analysis.hypervolume import reference_point
 from analysis.pareto import candidates, values_of
 from analysis.report import write_report
+from analysis.report_ranking import ranking_words
 from analysis.report_verified import verified_words
 from analysis.results import read_study
 from study.cluster import TrialResources, result_of, streamed, task, whole_device
@@ -55,7 +56,8 @@ def run_stages(launch: Launch) -> Path:
         _verify(launch, teacher)
         progress.stage("report", "tables and figures")
         report = write_report(paths.root)
-        for sentence in verified_words(read_study(paths.root)):
+        results = read_study(paths.root)
+        for sentence in [*verified_words(results), *ranking_words(results)]:
             progress.line(sentence)
     except (KeyboardInterrupt, StudyInterruptedError) as error:
         progress.finish("interrupted", f"kd-study resume {paths.root}")
@@ -180,7 +182,8 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         return
     launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once")
     launch_number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
-    trainable = tune.with_parameters(StudentTrial, data=launch.data, teacher=load_teacher(store.paths, teacher))
+    arrays = load_teacher(store.paths, teacher, stored_only=store.config.teacher.outputs == "stored")
+    trainable = tune.with_parameters(StudentTrial, data=launch.data, teacher=arrays)
     trainable.__qualname__ = StudentTrial.__qualname__  # what the dashboard and the process list show
     tuner = tune.Tuner(
         trainable,

@@ -25,7 +25,7 @@ def plan(
     seed: int,
     teacher_fingerprint: str,
 ) -> list[PlannedRun]:
-    """Every run of the verification: for each chosen student and its partner, one for each fresh seed.
+    """Every run of the verification: for each chosen student and its partner, one for each fresh seed; see `Role`.
 
     The seeds are shared within a pair, and by all pairs. Runs of one configuration and seed have one fingerprint,
     whichever students they belong to.
@@ -37,18 +37,29 @@ def plan(
         seed: of the study; none of the fresh seeds is it.
         teacher_fingerprint: of the stored teacher, which stands for data and versions too.
     """
-    runs = []
+    chosen: list[tuple[int, Role, StudentConfig | None]] = []
     for trial in spread(front(trials, objectives), config.max_students):
-        if trial.student is None:
-            continue
-        pair = {Role.STUDENT: trial.student, Role.PARTNER: partner_of(trial.student, trials)}
-        for role, student in pair.items():
-            if student is not None:
-                runs += [
-                    _planned(trial.number, role, index, student, seed, teacher_fingerprint)
-                    for index in range(1, config.seeds + 1)
-                ]
-    return runs
+        if trial.student is not None:
+            partner = partner_of(trial.student, trials)
+            chosen += [(trial.number, Role.STUDENT, trial.student), (trial.number, Role.PARTNER, partner)]
+    if config.best_of_methods:
+        chosen += [(trial.number, Role.BEST_OF_METHOD, trial.student) for trial in best_of_methods(trials)]
+    return [
+        _planned(number, role, index, student, seed, teacher_fingerprint)
+        for number, role, student in chosen
+        if student is not None
+        for index in range(1, config.seeds + 1)
+    ]
+
+
+def best_of_methods(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Of each network and method the finished student with the best validation accuracy, in the order of its trials."""
+    best: dict[tuple[str, str], TrialRecord] = {}
+    for trial in candidates(trials, (METRICS["validation_accuracy"],)):
+        if trial.student is not None:
+            key = (trial.student.model.key, method(trial))
+            best[key] = max(best.get(key, trial), trial, key=accuracy)
+    return sorted(best.values(), key=lambda trial: trial.number)
 
 
 def spread(students: Sequence[TrialRecord], max_students: int) -> list[TrialRecord]:

@@ -13,7 +13,7 @@ from trainables.metrics import metric
 from trainables.records import TeacherRecord
 from trainables.teacher import load_teacher
 from trainables.verification import VerificationInputs, load_test_split, teacher_on_test, verify_student
-from trainables.verified import PlannedRun, SplitMetrics, VerificationRecord, VerifiedRun
+from trainables.verified import PlannedRun, Role, SplitMetrics, VerificationRecord, VerifiedRun
 from trainables.whole_files import write_record
 
 
@@ -24,7 +24,7 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
         StageFailedError: a task failed.
     """
     store, config = launch.store, launch.store.config
-    if config.verify.max_students == 0:
+    if config.verify.max_students == 0 and not config.verify.best_of_methods:
         launch.progress.stage("verify", "left out (verify.max_students = 0): the test images are not read")
         return
     objectives = [metric(name) for name in config.objectives]
@@ -32,17 +32,17 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
     if not planned:
         launch.progress.stage("verify", "no student stands on the front: the test images are not read")
         return
-    students = tuple(dict.fromkeys(each.trial for each in planned))
+    students = tuple(dict.fromkeys(each.trial for each in planned if each.role is Role.STUDENT))
     verified = stored_record(store.paths.verification_json, VerificationRecord)
     known = {each.fingerprint: run for each in planned if (run := _stored(launch, each)) is not None}
     is_whole = all(each.fingerprint in known for each in planned)
     if verified is not None and is_whole and list(map(_identity, verified.runs)) == list(map(_identity, planned)):
-        launch.progress.stage("verify", f"stored: {len(students)} students, {len(planned)} runs")
+        launch.progress.stage("verify", f"stored: {_what(planned)}, {len(planned)} runs")
         return
     missing = list({each.fingerprint: each for each in planned if each.fingerprint not in known}.values())
     launch.progress.stage(
         "verify",
-        f"{len(students)} students of the front and their partners, {config.verify.seeds} fresh seeds each: "
+        f"{_what(planned)}, {config.verify.seeds} fresh seeds each: "
         f"{len(missing)} runs to make, {len(planned) - len(missing)} stored or shared",
     )
     on_test = _train(launch, teacher, missing, known)
@@ -53,6 +53,16 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
         runs=tuple(_as_planned(each, known[each.fingerprint]) for each in planned),
     )
     write_record(store.paths.verification_json, record)  # last: where it stands, all of its runs do
+
+
+def _what(planned: Sequence[PlannedRun]) -> str:
+    """Which students, in words."""
+    num_front, num_best = (
+        len({each.trial for each in planned if each.role is role}) for role in (Role.STUDENT, Role.BEST_OF_METHOD)
+    )
+    parts = [f"{num_front} students of the front and their partners"] if num_front else []
+    parts += [f"the best {num_best} of their method and network"] if num_best else []
+    return " and ".join(parts)
 
 
 def _identity(run: PlannedRun) -> tuple[int, str, int, str]:
@@ -78,7 +88,10 @@ def _train(
 ) -> SplitMetrics:
     """Make the missing runs, adding each to `known`; returns what the teacher is worth on the test images."""
     store, resources = launch.store, launch.resources
-    arrays, test = load_teacher(store.paths, teacher), load_test_split(store.config.dataset.name)
+    arrays, test = (
+        load_teacher(store.paths, teacher, stored_only=store.config.teacher.outputs == "stored"),
+        load_test_split(store.config.dataset.name),
+    )
     device = whole_device(store.config.resources)
     on_test: SplitMetrics
     on_test, logits_NC = result_of(

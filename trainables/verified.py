@@ -19,10 +19,14 @@ class Preprocessing(Frozen):
 
 
 class Role(StrEnum):
-    """Which side of a pair: the student of the front, or the one that differs from it in method alone."""
+    """Why it is verified: as one of the front, as the one that differs from it in method alone, or for its method.
+
+    The best of a method is the most accurate of its students of one size, tuned as it was.
+    """
 
     STUDENT = "student"
     PARTNER = "partner"
+    BEST_OF_METHOD = "best of its method"
 
 
 class SplitMetrics(Frozen):
@@ -37,7 +41,7 @@ class SplitMetrics(Frozen):
 class PlannedRun(Frozen):
     """A configuration that is to be trained once more."""
 
-    trial: int = Field(description="of the student on the front that is verified, here or by its partner")
+    trial: int = Field(description="of the student that is verified, here or by its partner")
     role: Role
     seed_index: int = Field(ge=1, description="which of the fresh seeds; the seed itself stands in student.training")
     student: StudentConfig

@@ -5,7 +5,7 @@ import pytest
 from study.preflight import prepare
 from tests.factories import device_data, student, study_config
 from tests.study.test_preflight import own_space
-from trainables.training import student_run
+from trainables.run_start import student_run
 
 IMAGES = {"max_train_images": 1_000, "num_validation_images": 100}  # 8 batches of 128, the space's only size
 

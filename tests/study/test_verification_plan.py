@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from analysis.results import read_study
 from study.config import VerifyConfig
-from study.verification_plan import fresh_seed, partner_of, plan, spread
+from study.verification_plan import best_of_methods, fresh_seed, partner_of, plan, spread
 from tests.analysis.study_directory import MadeTrial, write_study
 from trainables.config import LossConfig
 from trainables.metrics import metric
@@ -135,3 +135,22 @@ def test_equal_configurations_have_one_fingerprint_and_a_new_teacher_another(tmp
 def test_impossible_settings_are_refused(fields: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="greater than or equal"):
         VerifyConfig(**fields)
+
+
+def test_best_of_each_method_and_network_is_verified_where_a_ranking_is_asked_for(tmp_path: Path) -> None:
+    """Most accurate on validation, whatever its latency, of those that finished; the front may be left out."""
+    made = [
+        MadeTrial(width=2, accuracy=0.95),
+        MadeTrial(width=2, accuracy=0.96, learning_rate=1e-2),
+        MadeTrial(width=8, accuracy=0.98),
+        MadeTrial(width=2, accuracy=0.94, **KD),  # type: ignore[arg-type]
+        MadeTrial(width=2, accuracy=0.99, state="pruned", method="attention"),
+        MadeTrial(width=8, accuracy=0.97, method="attention"),
+    ]
+    trials = stored(tmp_path, made)
+    assert [trial.number for trial in best_of_methods(trials)] == [1, 2, 3, 5]
+    config = VerifyConfig(max_students=0, seeds=2, best_of_methods=True)
+    runs = plan(trials, OBJECTIVES, config, seed=0, teacher_fingerprint="t")
+    assert {run.role for run in runs} == {Role.BEST_OF_METHOD}
+    assert [run.trial for run in runs] == [1, 1, 2, 2, 3, 3, 5, 5]
+    assert len({run.student.training.seed for run in runs}) == 2

@@ -1,0 +1,57 @@
+"""What may vary of each method: its own hyperparameters, at the ranges that the literature uses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from trainables.config import AugmentationConfig, OptionValue
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A range of real numbers, searched evenly by ratio (`log`) or by difference."""
+
+    low: float
+    high: float
+    log: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SubSpace:
+    """Options of a method that are searched, those that are fixed, and the views that it needs beside the study's."""
+
+    options: Mapping[str, Real] = field(default_factory=dict)
+    fixed: Mapping[str, OptionValue] = field(default_factory=dict)
+    mixup: float = 0.0
+
+    def augmentation(self, shift_pixels: int) -> AugmentationConfig:
+        """Views of a student of this method, in a study that shifts its images by so much."""
+        return AugmentationConfig(shift_pixels=shift_pixels, mixup=self.mixup)
+
+
+# Around each paper's own value (trainables/losses says which), a factor of 4 to 10 each way unless it is bounded.
+SUBSPACES: Mapping[str, SubSpace] = MappingProxyType(
+    {
+        "labels": SubSpace(),
+        "label_smoothing": SubSpace({"epsilon": Real(0.02, 0.3, log=False)}),
+        "teacher_free_kd": SubSpace({"weight": Real(0.05, 2.0), "temperature": Real(5.0, 40.0)}),
+        "kd": SubSpace({"temperature": Real(1.0, 20.0), "alpha": Real(0.1, 1.0, log=False)}),
+        "standardized": SubSpace({"weight": Real(1.0, 18.0), "kd.temperature": Real(1.0, 6.0)}),
+        "logit_mse": SubSpace({"weight": Real(0.01, 1.0), "labels_weight": Real(0.0, 1.0, log=False)}),
+        "dkd": SubSpace({"beta": Real(0.5, 16.0), "temperature": Real(1.0, 8.0)}),
+        "dist": SubSpace({"weight": Real(0.5, 8.0), "temperature": Real(1.0, 8.0)}),
+        "hint": SubSpace({"weight": Real(1.0, 300.0)}),
+        "hint_first": SubSpace({"first_stage": Real(0.1, 0.5, log=False), "temperature": Real(1.0, 20.0)}),
+        "attention": SubSpace({"weight": Real(30.0, 3000.0)}),
+        "similarity": SubSpace({"weight": Real(100.0, 10_000.0)}),
+        "relational": SubSpace({"weight": Real(0.03, 3.0)}),
+        "contrastive": SubSpace({"weight": Real(0.1, 3.0), "tau": Real(0.05, 0.2)}, {"num_negatives": 1024}),
+        "boundary": SubSpace({"weight": Real(0.5, 8.0), "temperature": Real(1.0, 8.0)}),
+        "function_matching": SubSpace({"temperature": Real(1.0, 8.0)}, mixup=1.0),
+    }
+)
+
+
+def subspace(method: str) -> SubSpace:
+    """What varies of a method; nothing of one's own, which is taken with its defaults."""
+    return SUBSPACES.get(method, SubSpace())
