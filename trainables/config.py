@@ -51,11 +51,14 @@ class AugmentationConfig(Frozen):
     """Random views of the training images, a function of (seed, epoch, image index)."""
 
     shift_pixels: int = Field(0, ge=0, le=8, description="shift by up to this many pixels each way, zeros moving in")
+    mixup: float = Field(
+        0.0, ge=0.0, le=100.0, description="alpha of the Beta distribution of the share of a second image; 0: none"
+    )
 
     @property
     def is_identity(self) -> bool:
         """Whether the view of an image is the image itself."""
-        return self.shift_pixels == 0
+        return self.shift_pixels == 0 and self.mixup == 0.0
 
 
 class OptimizerConfig(Frozen):
@@ -65,6 +68,9 @@ class OptimizerConfig(Frozen):
     learning_rate: float = Field(2e-3, gt=0.0, description="peak of the schedule")
     weight_decay: float = Field(0.0, ge=0.0)
     momentum: float = Field(0.9, ge=0.0, lt=1.0, description="of SGD; AdamW's first beta is torch's default")
+    max_norm: float | None = Field(
+        None, gt=0.0, description="bound on the length of each unit's incoming weights in linear layers; None: none"
+    )
 
 
 class TrainingConfig(Frozen):
@@ -81,12 +87,29 @@ class TrainingConfig(Frozen):
     seed: int = Field(0, ge=0, lt=2**32, description="of the weights, the order of the images, their views, dropout")
 
 
+class TransferConfig(Frozen):
+    """Which of the training images a student learns from, and which of these have labels; drawn evenly over classes."""
+
+    share: float = Field(1.0, gt=0.0, le=1.0, description="of the training images")
+    label_share: Fraction = Field(1.0, description="of those; the others teach through the teacher alone")
+    omitted_classes: tuple[Annotated[int, Field(ge=0)], ...] = Field((), description="of which no image is shown")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the draw")
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every image is shown with its label."""
+        return self.share == 1.0 and self.label_share == 1.0 and not self.omitted_classes
+
+
 class TeacherConfig(Frozen):
     """The network that is imitated, and how it is trained: on labels, there is nobody above it."""
 
     model: ModelConfig
     training: TrainingConfig
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    outputs: Literal["auto", "stored"] = Field(
+        "auto", description="auto: the network itself is run where a method or its views need it; stored: never"
+    )
 
 
 class StudentConfig(Frozen):
@@ -95,6 +118,7 @@ class StudentConfig(Frozen):
     model: ModelConfig
     loss: LossConfig
     training: TrainingConfig
+    transfer: TransferConfig = TransferConfig()
 
 
 class TrialAssignment(Frozen):

@@ -51,6 +51,7 @@ METRICS = _declare(
     Metric("validation_nll", "validation negative log-likelihood", "nats", _DOWN, Source.TRAINING),
     Metric("validation_agreement", "agreement with the teacher on validation", "fraction", _UP, Source.TRAINING),
     Metric("train_loss", "training loss", "nats", _DOWN, Source.TRAINING),
+    Metric("num_method_parameters", "parameters of the method beside the network", "", _DOWN, Source.TRAINING),
     Metric("num_parameters", "parameters", "", _DOWN, Source.ISOLATED),
     Metric("forward_flops_per_image", "forward work per image", "FLOP", _DOWN, Source.ISOLATED),
     Metric("train_images_per_s", "training speed, alone on the device", "images/s", _UP, Source.ISOLATED),

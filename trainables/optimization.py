@@ -20,6 +20,18 @@ def build_optimizer(parameters: Sequence[nn.Parameter], config: OptimizerConfig)
     )
 
 
+@torch.no_grad()
+def bound_norms(model: nn.Module, max_norm: float) -> None:
+    """Scale the incoming weights of each unit of the linear layers down to that length where they are longer.
+
+    The constraint that goes with dropout in Hinton et al. 2012, "Improving neural networks by preventing
+    co-adaptation of feature detectors".
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.copy_(torch.renorm(module.weight, p=2, dim=0, maxnorm=max_norm))
+
+
 def build_schedule(optimizer: torch.optim.Optimizer, training: TrainingConfig, num_steps: int) -> LRScheduler:
     """The learning rate by step: one-cycle (Smith & Topin 2018, from a 25th up and down), cosine to 0, or constant."""
     if training.schedule == "one_cycle":

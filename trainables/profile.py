@@ -19,8 +19,9 @@ from trainables.hardware.training_speed import measure_idle_watts, measure_train
 from trainables.measurements import ArchitectureProfile, DeviceFacts, TrainingMeasurement
 from trainables.models import num_parameters
 from trainables.randomness import generator
+from trainables.run_start import initial_model, student_run
 from trainables.teacher_outputs import Split, StoredOutputs
-from trainables.training import DeviceData, DistillationRun, initial_model, student_run
+from trainables.training import DeviceData, DistillationRun
 
 NUM_IMAGES = 8_192
 NUM_BATCHES = 32
@@ -75,7 +76,7 @@ class DeviceProfiler:
         facts = self.facts()
         for model in models:
             started = time.perf_counter()
-            network = initial_model(model, self._data, seed=0).to(self._device)
+            network = initial_model(model, self._data.input_shape, self._data.num_classes, seed=0).to(self._device)
             latencies = tuple(
                 measure_latency(
                     network,

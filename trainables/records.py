@@ -125,6 +125,11 @@ class TrialRecord(Frozen):
     paused_at_epoch: float | None = None
     decisions: tuple[RungDecision, ...] = Field((), description="by epoch")
 
+    def parameter(self, name: str) -> bool | int | float | str | None:
+        """The parameter of that name, or the one that its method has for itself ("dkd_temperature"); None: neither."""
+        own = f"{self.parameters.get('method')}_{name}"
+        return self.parameters.get(name, self.parameters.get(own))
+
     @property
     def may_stand_on_a_front(self) -> bool:
         """Whether it ran its full budget itself, and keeps every constraint."""

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping
+from typing import Unpack, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -74,10 +75,15 @@ def _check_option_names(
     kind: str, config: NamedConfig, builder: Callable[..., object], *, num_taken: int, taken: Collection[str]
 ) -> None:
     parameters = list(inspect.signature(builder).parameters.values())
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    keywords = [parameter.annotation for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD]
+    spelled_out = [get_args(each)[0] for each in keywords if get_origin(each) is Unpack]  # `**options: Unpack[...]`
+    takes_any = len(keywords) > len(spelled_out)
     variable = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
     options = [each for each in parameters[num_taken:] if each.name not in taken and each.kind not in variable]
-    names = [parameter.name for parameter in options]
+    names = [
+        *(parameter.name for parameter in options),
+        *(name for each in spelled_out for name in each.__annotations__),
+    ]
     for name, value in config.options.items():
         if name not in names and not takes_any:
             allowed = ", ".join(names) or "none"

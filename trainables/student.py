@@ -14,8 +14,9 @@ from trainables.config import TrialAssignment
 from trainables.data.image_arrays import TrainingData
 from trainables.hardware.device import select_device, take_share, telemetry_for
 from trainables.hardware.telemetry import Sampler
-from trainables.teacher_outputs import Split, TeacherArrays, TeacherSource
-from trainables.training import DeviceData, DistillationRun, TrainingDivergedError, student_run
+from trainables.run_start import student_run
+from trainables.teacher_outputs import Split, Teacher, TeacherArrays
+from trainables.training import DeviceData, DistillationRun, TrainingDivergedError
 
 Report = dict[str, Any]
 
@@ -40,8 +41,9 @@ class StudentTrial(tune.Trainable):
         self._device = select_device() if config["gpus"] > 0 else torch.device("cpu")
         self._telemetry = telemetry_for(self._device)
         self._data = DeviceData(data, self._device)
-        self._teacher = teacher
-        self._stored = teacher.stored(self._device)
+        self._teacher = Teacher(
+            teacher, self._device, input_shape=self._data.input_shape, num_classes=self._data.num_classes
+        )
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -96,7 +98,7 @@ class StudentTrial(tune.Trainable):
         take_share(self._device, cpus=self._assignment.cpus, gpus=self._assignment.gpus)
 
     def _resumed_run(self) -> DistillationRun:
-        run = student_run(self._assignment.student, self._data, self._teacher_source())
+        run = student_run(self._assignment.student, self._data, self._teacher)
         checkpoint = Path(self._assignment.checkpoint)
         state = _stored_state(checkpoint, self._device) if checkpoint.exists() else None
         if state is not None:
@@ -114,11 +116,6 @@ class StudentTrial(tune.Trainable):
         reached = self._reports[-1]["epoch"] if self._reports else 0.0
         return min([math.floor(reached) + 1.0, *(each for each in self._assignment.report_at if each > reached)])
 
-    def _teacher_source(self) -> TeacherSource:
-        if self._assignment.student.training.augmentation.is_identity:
-            return self._stored
-        return self._teacher.live(self._device, input_shape=self._data.input_shape, num_classes=self._data.num_classes)
-
     def _epoch(self, run: DistillationRun) -> Report:
         started = time.perf_counter()
         with Sampler(self._telemetry, num_threads=torch.get_num_threads()) as sampler:
@@ -129,6 +126,7 @@ class StudentTrial(tune.Trainable):
             {
                 "epoch": trained.epoch,
                 "train_loss": trained.train_loss,
+                "num_method_parameters": float(run.num_method_parameters),
                 "validation_accuracy": evaluated.accuracy,
                 "validation_nll": evaluated.nll,
                 "validation_agreement": evaluated.agreement,

@@ -135,6 +135,16 @@ class StudyPaths:
         return self.root / "verified.csv"
 
     @property
+    def transfer_json(self) -> Path:
+        """`TransferRecord` of the analysis: what went from the teacher to the students."""
+        return self.root / "transfer.json"
+
+    @property
+    def transfer_csv(self) -> Path:
+        """All students of the transfer analysis, one row each."""
+        return self.root / "transfer.csv"
+
+    @property
     def figures(self) -> Path:
         """The report's figures as PNG."""
         return self.root / "figures"

@@ -12,9 +12,10 @@ from trainables.hardware.device import select_device
 from trainables.models import num_parameters
 from trainables.records import TeacherRecord
 from trainables.resumption import ResumableTraining
+from trainables.run_start import teacher_run
 from trainables.study_paths import StudyPaths
 from trainables.teacher_outputs import Split, TeacherArrays
-from trainables.training import DeviceData, EvaluationMetrics, teacher_run
+from trainables.training import DeviceData, EvaluationMetrics
 from trainables.whole_files import replacing
 
 
@@ -59,8 +60,8 @@ def train_teacher(
     )
 
 
-def load_teacher(paths: StudyPaths, record: TeacherRecord) -> TeacherArrays:
-    """Weights and stored outputs of a finished teacher, the outputs memory-mapped.
+def load_teacher(paths: StudyPaths, record: TeacherRecord, *, stored_only: bool = False) -> TeacherArrays:
+    """Weights and stored outputs of a finished teacher, the outputs memory-mapped; `stored_only`: never to be run.
 
     Raises:
         ValueError: a file cannot be read.
@@ -70,4 +71,4 @@ def load_teacher(paths: StudyPaths, record: TeacherRecord) -> TeacherArrays:
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{paths.teacher}: the stored teacher outputs cannot be read: {error}") from error
     weights = {name: tensor.numpy() for name, tensor in load_weights(paths.teacher_weights).items()}
-    return TeacherArrays(record.model, weights, logits[Split.TRAIN], logits[Split.VALIDATION])
+    return TeacherArrays(record.model, weights, logits[Split.TRAIN], logits[Split.VALIDATION], stored_only)

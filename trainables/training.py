@@ -3,6 +3,7 @@
 # Shapes: N batch, C classes, H height, W width.
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -10,16 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables import losses, models
-from trainables.config import LossConfig, ModelConfig, StudentConfig, TeacherConfig, TrainingConfig
+from trainables.config import TrainingConfig
 from trainables.data.image_arrays import TrainingData
-from trainables.data.views import DeviceImages, epoch_order, epoch_shifts
+from trainables.data.transfer_set import TransferSet
+from trainables.data.views import DeviceImages, EpochViews, epoch_order
 from trainables.hardware.device import precision_for
-from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need, Outputs
-from trainables.optimization import build_optimizer, build_schedule
+from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, Need, Networks, Outputs
+from trainables.models.features import FeatureTap
+from trainables.optimization import bound_norms, build_optimizer, build_schedule
 from trainables.randomness import derive_seed
 from trainables.streams import seeded, set_stream_state, stream_state
 from trainables.teacher_outputs import Batch, Split, TeacherSource
+
+_NEEDS_OUTPUTS = frozenset({Need.TEACHER_LOGITS, Need.FEATURES})
 
 # On a CPU 500 images at width 32 make activations above malloc's largest reuse threshold (32 MiB): each batch then maps
 # and clears fresh pages, and evaluation takes 1.6 times as long, with a peak 80 MB higher.
@@ -77,6 +81,7 @@ class DistillationRun:
         training: TrainingConfig,
         data: DeviceData,
         teacher: TeacherSource | None,
+        transfer: TransferSet | None = None,
     ) -> None:
         self.model = model.to(data.device).to(memory_format=torch.channels_last)
         self.epoch = 0
@@ -86,17 +91,29 @@ class DistillationRun:
         self._training = training
         self._data = data
         self._teacher = teacher
-        self._asks_teacher = Need.TEACHER_LOGITS in loss.needs
+        self._asks_teacher = bool(_NEEDS_OUTPUTS & loss.needs)
+        self._networks = _networks(self._forward, teacher) if Need.TEACHER_NETWORK in loss.needs else None
         self._autocast = precision_for(data.device, training.precision) == "bfloat16"
         self._images = data.images[Split.TRAIN]
+        self._members_K = torch.arange(len(self._images), device=data.device)
+        self._labels_M = self._images.labels_N
+        if transfer is not None:
+            self._members_K = torch.as_tensor(transfer.members_K, device=data.device)
+            self._labels_M = torch.as_tensor(transfer.labels_M, device=data.device)
         self._optimizer = build_optimizer([*model.parameters(), *loss.parameters()], training.optimizer)
-        self._steps_per_epoch = -(-len(self._images) // training.batch_size)
-        self._schedule = build_schedule(self._optimizer, training, training.epochs * self._steps_per_epoch)
+        self._steps_per_epoch = -(-len(self._members_K) // training.batch_size)
+        self._num_steps = training.epochs * self._steps_per_epoch
+        self._schedule = build_schedule(self._optimizer, training, self._num_steps)
 
     @property
     def is_finished(self) -> bool:
         """Whether it has had all its epochs."""
         return self.epoch >= self._training.epochs
+
+    @property
+    def num_method_parameters(self) -> int:
+        """Numbers that are trained beside the network's and are no part of it: a regressor's, an embedding's."""
+        return sum(parameter.numel() for parameter in self._loss.parameters())
 
     def run_epoch(self) -> EpochMetrics:
         """Train on every image once, or on those that the present epoch has left; see `run_until`."""
@@ -119,18 +136,17 @@ class DistillationRun:
             trained = self.epoch + self._step / self._steps_per_epoch
             raise ValueError(f"{epochs} epochs: must be above {trained:g}, at most {self.epoch + 1}, by a whole batch")
         self.model.train()
-        seed, num_images = self._training.seed, len(self._images)
-        order_N = epoch_order(seed, self.epoch, num_images)
-        shifts_N2 = None
-        if not self._training.augmentation.is_identity:
-            shifts_N2 = epoch_shifts(seed, self.epoch, num_images, self._training.augmentation.shift_pixels)
-            shifts_N2 = shifts_N2.to(self._data.device)
+        self._loss.train()
+        seed, members_K = self._training.seed, self._members_K
+        order_K = members_K[epoch_order(seed, self.epoch, len(members_K)).to(self._data.device)]
+        views = EpochViews.of(self._training.augmentation, seed, self.epoch, members_K, len(self._images))
         total_loss, num_seen = torch.zeros((), device=self._data.device), 0
         with seeded(derive_seed(seed, "dropout", self.epoch), self._data.device):
             if self._stream is not None:
                 set_stream_state(self._stream, self._data.device)
-            for indices_N in torch.split(order_N.to(self._data.device), self._training.batch_size)[steps]:
-                total_loss += self.train_step(indices_N, shifts_N2) * len(indices_N)
+            for place, indices_N in enumerate(torch.split(order_K, self._training.batch_size)[steps], steps.start):
+                progress = (self.epoch * self._steps_per_epoch + place) / self._num_steps
+                total_loss += self.train_step(indices_N, views, progress=progress) * len(indices_N)
                 num_seen += len(indices_N)
             is_whole = steps.stop == self._steps_per_epoch
             self._stream = None if is_whole else stream_state(self._data.device)
@@ -140,28 +156,36 @@ class DistillationRun:
         self.epoch, self._step = (self.epoch + 1, 0) if is_whole else (self.epoch, steps.stop)
         return EpochMetrics(epoch=float(epochs), train_loss=train_loss, num_images=num_seen)
 
-    def train_step(self, indices_N: Tensor, shifts_N2: Tensor | None = None) -> Tensor:
+    def train_step(self, indices_N: Tensor, views: EpochViews | None = None, *, progress: float = 0.0) -> Tensor:
         """One optimiser step on the training images `indices_N`; returns the batch's loss, detached.
 
         Args:
             indices_N: on the device.
-            shifts_N2: the epoch's shifts of all training images, on the device; None for the images as they are.
+            views: how the epoch shows them; None: as they are.
+            progress: share of the training that is done.
         """
-        images_NCHW = (
-            self._images.normalized(indices_N)
-            if shifts_N2 is None
-            else self._images.augmented(indices_N, shifts_N2.index_select(0, indices_N))
-        )
-        batch = Batch(Split.TRAIN, indices_N, images_NCHW, self._images.labels_N.index_select(0, indices_N))
+        images_NCHW, labels_N = self._images.viewed(indices_N, views), self._labels_M.index_select(0, indices_N)
+        batch = Batch(Split.TRAIN, indices_N, images_NCHW, labels_N)
         teacher = self._teacher.outputs(batch) if self._asks_teacher and self._teacher is not None else None
-        with torch.autocast(self._data.device.type, torch.bfloat16, enabled=self._autocast):
-            logits_NC = self.model(images_NCHW)
-        loss: Tensor = self._loss(DistillationStep(Outputs(logits_NC), teacher, batch.labels_N))
+        with FeatureTap(self.model, self._loss.taps.student) as tap:
+            student = Outputs(self._forward(images_NCHW), tap.take())
+        loss: Tensor = self._loss(
+            DistillationStep(
+                student, teacher, labels_N, indices_N, images_NCHW, networks=self._networks, progress=progress
+            )
+        )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._schedule.step()
+        if self._training.optimizer.max_norm is not None:
+            bound_norms(self.model, self._training.optimizer.max_norm)
         return loss.detach()
+
+    def _forward(self, images_NCHW: Tensor) -> Tensor:
+        with torch.autocast(self._data.device.type, torch.bfloat16, enabled=self._autocast):
+            logits_NC: Tensor = self.model(images_NCHW)
+        return logits_NC
 
     @torch.inference_mode()
     def evaluate(self, split: Split) -> EvaluationMetrics:
@@ -195,9 +219,7 @@ class DistillationRun:
     @torch.inference_mode()
     def logits(self, images_NCHW: Tensor) -> Tensor:
         """Float32 logits (N, C) of normalised images, in the network's present mode and the run's precision."""
-        with torch.autocast(self._data.device.type, torch.bfloat16, enabled=self._autocast):
-            logits_NC: Tensor = self.model(images_NCHW)
-        return logits_NC.float()
+        return self._forward(images_NCHW).float()
 
     def all_logits(self, split: Split) -> Tensor:
         """Float32 logits (images, C) of every un-augmented image of `split`, on the CPU, in evaluation mode."""
@@ -236,60 +258,5 @@ class DistillationRun:
         self._schedule.load_state_dict(state["schedule"])  # type: ignore[arg-type]
 
 
-def student_run(student: StudentConfig, data: DeviceData, teacher: TeacherSource | None) -> DistillationRun:
-    """A student at its start.
-
-    Raises:
-        ValueError: the loss needs what this run cannot give it, or an option of network or loss is not allowed.
-    """
-    context = LossContext(num_classes=data.num_classes, num_train_images=len(data.images[Split.TRAIN]))
-    loss = _initial_loss(student.loss, context, student.training.seed)
-    check_needs(student, loss.needs, teacher)
-    model = initial_model(student.model, data, student.training.seed)
-    return DistillationRun(model, loss, student.training, data, teacher)
-
-
-def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
-    """A teacher at its start."""
-    context = LossContext(num_classes=data.num_classes, num_train_images=len(data.images[Split.TRAIN]))
-    labels = LossConfig(name="labels", options={"label_smoothing": teacher.label_smoothing})
-    loss = _initial_loss(labels, context, teacher.training.seed)
-    return DistillationRun(
-        initial_model(teacher.model, data, teacher.training.seed), loss, teacher.training, data, teacher=None
-    )
-
-
-def initial_model(model: ModelConfig, data: DeviceData, seed: int) -> nn.Module:
-    """The network with its initial weights: a function of its configuration and the seed, drawn on the CPU."""
-    with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
-        return models.build(model, input_shape=data.input_shape, num_classes=data.num_classes)
-
-
-def _initial_loss(loss: LossConfig, context: LossContext, seed: int) -> DistillationLoss:
-    """The loss; parameters of its own, where it has some, come from a stream of their own."""
-    with seeded(derive_seed(seed, "loss"), torch.device("cpu")):
-        return losses.build(loss, context)
-
-
-def check_needs(student: StudentConfig, needs: frozenset[Need], teacher: TeacherSource | None) -> None:
-    """Refuse, by name, a student whose loss asks for what the run does not have.
-
-    Raises:
-        ValueError: naming the method and the need.
-    """
-    given = {Need.LABELS}
-    if teacher is not None:
-        given.add(Need.TEACHER_LOGITS)
-    missing = needs - given
-    if missing:
-        raise ValueError(
-            f'method "{student.loss.name}" needs {", ".join(sorted(missing))}; '
-            f"this run gives {', '.join(sorted(given))}"
-        )
-    if teacher is not None and Need.TEACHER_LOGITS in needs and not teacher.serves_views:
-        shift = student.training.augmentation.shift_pixels
-        if not student.training.augmentation.is_identity:
-            raise ValueError(
-                f'method "{student.loss.name}" with training.augmentation.shift_pixels = {shift} needs a live teacher: '
-                "stored outputs serve un-augmented images only (shift_pixels = 0)"
-            )
+def _networks(student: Callable[[Tensor], Tensor], teacher: TeacherSource | None) -> Networks | None:
+    return None if teacher is None or teacher.network is None else Networks(student, teacher.network)

@@ -20,9 +20,10 @@ from trainables.data.views import DeviceImages
 from trainables.hardware.device import device_name, select_device, take_share
 from trainables.models import num_parameters
 from trainables.resumption import ResumableTraining
+from trainables.run_start import student_run, teacher_run
 from trainables.study_paths import StudyPaths
-from trainables.teacher_outputs import Split, TeacherArrays, TeacherSource
-from trainables.training import DeviceData, DistillationRun, TrainingDivergedError, student_run, teacher_run
+from trainables.teacher_outputs import Split, Teacher, TeacherArrays
+from trainables.training import DeviceData, DistillationRun, TrainingDivergedError
 from trainables.verified import PlannedRun, Preprocessing, SplitMetrics, VerifiedRun
 from trainables.whole_files import write_record
 
@@ -55,11 +56,14 @@ def split_metrics(logits_NC: Tensor, labels_N: Tensor, teacher_NC: Tensor) -> Sp
     if not torch.isfinite(logits_NC).all():
         raise TrainingDivergedError("an output on the test images is not finite")
     predictions_N = logits_NC.argmax(dim=1)
+    is_right_N = (predictions_N == labels_N).double()
+    by_class = [is_right_N[labels_N == each] for each in range(logits_NC.shape[1])]
     return SplitMetrics(
         num_images=len(labels_N),
-        accuracy=float((predictions_N == labels_N).double().mean()),
+        accuracy=float(is_right_N.mean()),
         nll=float(F.cross_entropy(logits_NC.double(), labels_N)),
         agreement=float((predictions_N == teacher_NC.argmax(dim=1)).double().mean()),
+        accuracy_by_class=tuple(float(each.mean()) if len(each) else None for each in by_class),
     )
 
 
@@ -120,10 +124,7 @@ def _training(
     planned: PlannedRun, inputs: VerificationInputs, device: torch.device, paths: StudyPaths
 ) -> ResumableTraining:
     data = DeviceData(inputs.data, device)
-    if planned.student.training.augmentation.is_identity:
-        teacher: TeacherSource = inputs.teacher.stored(device)
-    else:
-        teacher = inputs.teacher.live(device, input_shape=data.input_shape, num_classes=data.num_classes)
+    teacher = Teacher(inputs.teacher, device, input_shape=data.input_shape, num_classes=data.num_classes)
     run = student_run(planned.student, data, teacher)
     return ResumableTraining(run, paths.verified_checkpoint(planned.fingerprint), planned.fingerprint)
 

@@ -19,14 +19,14 @@ class Preprocessing(Frozen):
 
 
 class Role(StrEnum):
-    """Why it is verified: as one of the front, as the one that differs from it in method alone, or for its method.
+    """Why it is verified: as one of the front, as the one that differs from it in method alone, or as the best.
 
-    The best of a method is the most accurate of its students of one size, tuned as it was.
+    The best of its kind is the most accurate of the students that share certain parameters, tuned over the others.
     """
 
     STUDENT = "student"
     PARTNER = "partner"
-    BEST_OF_METHOD = "best of its method"
+    BEST = "best of its kind"
 
 
 class SplitMetrics(Frozen):
@@ -36,6 +36,7 @@ class SplitMetrics(Frozen):
     accuracy: float
     nll: float
     agreement: float = Field(description="with the teacher's predictions, right or wrong")
+    accuracy_by_class: tuple[float | None, ...] = Field((), description="on the images of each; None: there is none")
 
 
 class PlannedRun(Frozen):
@@ -69,5 +70,6 @@ class VerificationRecord(Frozen):
 
     trials: tuple[int, ...] = Field(description="the chosen students of the front, from the cheapest on")
     num_seeds: int
+    best_of: tuple[str, ...] = Field((), description="the parameters that make a kind, of which the best is verified")
     teacher: SplitMetrics
     runs: tuple[VerifiedRun, ...]

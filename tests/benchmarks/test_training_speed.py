@@ -15,8 +15,9 @@ from trainables.config import DatasetConfig, LossConfig, ModelConfig, StudentCon
 from trainables.data import load
 from trainables.data.split import split
 from trainables.hardware.device import fixed_num_threads
+from trainables.run_start import initial_model, student_run, teacher_run
 from trainables.teacher_outputs import Split, StoredOutputs
-from trainables.training import DeviceData, DistillationRun, initial_model, student_run, teacher_run
+from trainables.training import DeviceData, DistillationRun
 
 BATCH_SIZE = 128
 TEACHER = ModelConfig(name="cnn", options={"width": 64})

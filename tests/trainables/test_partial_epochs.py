@@ -11,10 +11,11 @@ from tests.trainables.test_student import BareTrial, assignment, measured, steps
 from tests.trainables.test_teacher import train
 from trainables.checkpoints import load_state, load_weights, save_state
 from trainables.config import ModelConfig, TeacherConfig
+from trainables.run_start import teacher_run
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher
 from trainables.teacher_outputs import TeacherArrays
-from trainables.training import DistillationRun, teacher_run
+from trainables.training import DistillationRun
 
 EPOCHS = 2  # each of 4 batches: 32 of 120 images, the last has 24
 

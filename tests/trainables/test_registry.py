@@ -1,7 +1,9 @@
 from pathlib import Path
+from typing import Annotated, Unpack
 
 import pytest
 from pydantic import Field, validate_call
+from typing_extensions import TypedDict
 
 from trainables.config import NamedConfig, OptionValue
 from trainables.registry import construct, resolve
@@ -70,6 +72,31 @@ def test_a_refused_option_is_named_with_its_value_in_one_line(options: dict[str,
     with pytest.raises(ValueError, match=message) as caught:
         build("net", **options)
     assert "\n" not in str(caught.value)
+
+
+class Shared(TypedDict, total=False):
+    """Options that several builders take."""
+
+    colour: Annotated[str, Field(max_length=5)]
+    size: int
+
+
+@validate_call
+def spelled_out(shape: tuple[int, ...], *, classes: int, width: int, **shared: Unpack[Shared]) -> tuple[object, ...]:
+    return shape, classes, width, shared
+
+
+def test_options_that_builders_share_are_checked_and_listed_as_each_ones_own() -> None:
+    nets = {"net": "tests.trainables.test_registry:spelled_out"}
+
+    def made(**options: OptionValue) -> object:
+        return construct("model", nets, NamedConfig(name="net", options=options), (1, 8, 8), classes=3)
+
+    assert made(width=4, colour="red") == ((1, 8, 8), 3, 4, {"colour": "red"})
+    with pytest.raises(ValueError, match=r"no option color = 'red'; allowed are width, colour, size$"):
+        made(width=4, color="red")
+    with pytest.raises(ValueError, match="option colour = 'vermilion': string should have at most 5 characters"):
+        made(width=4, colour="vermilion")
 
 
 def needy(shape: object, *, classes: int, width: int) -> object:

@@ -6,7 +6,8 @@ import pytest
 
 from tests.factories import device_data, student
 from trainables.resumption import ResumableTraining
-from trainables.training import DistillationRun, student_run
+from trainables.run_start import student_run
+from trainables.training import DistillationRun
 
 
 def run() -> DistillationRun:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from tests.factories import device_data, stored_teacher, student
 from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TeacherConfig, TrainingConfig
 from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need
+from trainables.run_start import student_run, teacher_run
 from trainables.teacher_outputs import Batch, LiveTeacher, Split
-from trainables.training import DistillationRun, TrainingDivergedError, student_run, teacher_run
+from trainables.training import DistillationRun, TrainingDivergedError
 
 KD = LossConfig(name="kd", options={"temperature": 2.0, "alpha": 0.7})
 

@@ -1,8 +1,10 @@
-"""Batches on a device: images stay there as bytes, and are normalised and shifted by batch."""
+"""Batches on a device: images stay there as bytes, and are normalised, shifted and mixed by batch."""
 
 # Shapes: N images of a batch (or of the set), C channels, H height, W width.
 
 import warnings
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -10,8 +12,47 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainables.config import AugmentationConfig
 from trainables.data.image_arrays import LabelledImages
-from trainables.randomness import generator
+from trainables.randomness import derive_seed, generator
+
+
+@dataclass(frozen=True, slots=True)
+class EpochViews:
+    """How an epoch shows each image of the set, by its place in it: moved by some pixels, mixed with another image.
+
+    `shifts_M2`: int64, down and right. `partners_M`, `shares_M`: the other image, and how much of the view it is.
+    Whichever is None is not done.
+    """
+
+    shifts_M2: Tensor | None = None
+    partners_M: Tensor | None = None
+    shares_M: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls, augmentation: AugmentationConfig, seed: int, epoch: int, members_K: Tensor, num_images: int
+    ) -> Self | None:
+        """A function of the seed, the epoch and the images that are shown; None where they are shown as they are.
+
+        Args:
+            augmentation: what is done.
+            seed: of the training.
+            epoch: which epoch, from 0.
+            members_K: places of the images that are shown, on the device: partners are among them.
+            num_images: of the whole set.
+        """
+        if augmentation.is_identity:
+            return None
+        device = members_K.device
+        shifts_M2 = partners_M = shares_M = None
+        if augmentation.shift_pixels:
+            shifts_M2 = epoch_shifts(seed, epoch, num_images, augmentation.shift_pixels).to(device)
+        if augmentation.mixup:
+            order_K = torch.randperm(len(members_K), generator=generator(seed, "mixup", epoch)).to(device)
+            partners_M = torch.arange(num_images, device=device).scatter(0, members_K, members_K[order_K])
+            shares_M = epoch_shares(seed, epoch, num_images, augmentation.mixup).to(device)
+        return cls(shifts_M2, partners_M, shares_M)
 
 
 class DeviceImages:
@@ -34,6 +75,21 @@ class DeviceImages:
     def normalized(self, indices: Tensor) -> Tensor:
         """The images at `indices`, int64 (N,), less the mean, over the deviation: float32 NCHW, channels-last."""
         return self._normalize(self.images_NCHW.index_select(0, indices))
+
+    def viewed(self, indices: Tensor, views: EpochViews | None) -> Tensor:
+        """As `normalized`, in the epoch's views; None: as they are."""
+        if views is None:
+            return self.normalized(indices)
+        images_NCHW = self._moved(indices, views)
+        if views.partners_M is None or views.shares_M is None:
+            return images_NCHW
+        shares_N111 = views.shares_M.index_select(0, indices).view(-1, 1, 1, 1)
+        return torch.lerp(images_NCHW, self._moved(views.partners_M.index_select(0, indices), views), shares_N111)
+
+    def _moved(self, indices: Tensor, views: EpochViews) -> Tensor:
+        if views.shifts_M2 is None:
+            return self.normalized(indices)
+        return self.augmented(indices, views.shifts_M2.index_select(0, indices))
 
     def augmented(self, indices: Tensor, shifts_N2: Tensor) -> Tensor:
         """As `normalized`, each image moved down and right by its own number of pixels; black pixels move in.
@@ -73,6 +129,16 @@ def epoch_shifts(seed: int, epoch: int, num_images: int, shift_pixels: int) -> T
     return torch.randint(
         -shift_pixels, shift_pixels + 1, (num_images, 2), generator=generator(seed, "shift", epoch), dtype=torch.int64
     )
+
+
+def epoch_shares(seed: int, epoch: int, num_images: int, alpha: float) -> Tensor:
+    """How much of each image's view is its partner (Zhang et al., ICLR 2018, "mixup").
+
+    Returns:
+        float32 (num_images,), each from Beta(alpha, alpha).
+    """
+    stream = np.random.default_rng(derive_seed(seed, "mixup_share", epoch))
+    return torch.from_numpy(stream.beta(alpha, alpha, size=num_images).astype(np.float32))
 
 
 def _window(padded_NCHW: Tensor, starts_N2: Tensor, margin: int) -> Tensor:

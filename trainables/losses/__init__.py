@@ -6,7 +6,22 @@ from trainables.registry import construct
 
 LOSSES = {
     "labels": "trainables.losses.labels:labels",
+    "label_smoothing": "trainables.losses.labels:label_smoothing",
+    "teacher_free_kd": "trainables.losses.teacher_free_kd:teacher_free_kd",
     "kd": "trainables.losses.hinton_kd:kd",
+    "standardized": "trainables.losses.standardized:standardized",
+    "logit_mse": "trainables.losses.logit_mse:logit_mse",
+    "dkd": "trainables.losses.dkd:dkd",
+    "dist": "trainables.losses.dist:dist",
+    "hint": "trainables.losses.hint:hint",
+    "hint_first": "trainables.losses.hint:hint_first",
+    "attention": "trainables.losses.attention:attention",
+    "similarity": "trainables.losses.similarity:similarity",
+    "relational": "trainables.losses.relational:relational",
+    "contrastive": "trainables.losses.contrastive:contrastive",
+    "boundary": "trainables.losses.boundary:boundary",
+    "function_matching": "trainables.losses.function_matching:function_matching",
+    "sum": "trainables.losses.weighted_sum:weighted_sum",
 }
 
 

@@ -2,14 +2,14 @@
 
 # Shapes: N batch, C classes.
 
-from typing import Annotated, final
+from typing import final
 
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field, validate_call
+from pydantic import ConfigDict, validate_call
 from torch import Tensor
 
-from trainables.config import Fraction
-from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need
+from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need, teacher_logits
+from trainables.losses.with_labels import Share, Temperature, TermWeight, WithLabels
 
 
 def soft_target_kl(student_NC: Tensor, teacher_NC: Tensor, *, temperature: float) -> Tensor:
@@ -22,62 +22,46 @@ def soft_target_kl(student_NC: Tensor, teacher_NC: Tensor, *, temperature: float
 
     Returns:
         Scalar, mean over the batch (not over the classes: torch's default would divide by C too), in nats.
-
-    Raises:
-        ValueError: the two logit tensors differ in shape.
     """
-    if student_NC.shape != teacher_NC.shape:
-        raise ValueError(
-            f"student logits have shape {tuple(student_NC.shape)}, teacher logits {tuple(teacher_NC.shape)}: "
-            "both must be of shape (images, classes) on the same dataset"
-        )
     student_log_NC = F.log_softmax(student_NC.float() / temperature, dim=1)
     teacher_log_NC = F.log_softmax(teacher_NC.float() / temperature, dim=1)
     return F.kl_div(student_log_NC, teacher_log_NC, reduction="batchmean", log_target=True) * temperature**2
 
 
 @final
-class HintonKd(DistillationLoss):
-    """``(1 - alpha) CE(student, labels) + alpha T^2 KL(teacher, student)``: alpha weighs the soft term."""
+class SoftTargets(DistillationLoss):
+    """The soft term alone."""
 
-    def __init__(self, *, temperature: float, alpha: float) -> None:
+    def __init__(self, temperature: float) -> None:
         super().__init__()
         self._temperature = temperature
-        self._alpha = alpha
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Labels, unless alpha is 1, and the teacher's logits."""
-        soft = frozenset({Need.TEACHER_LOGITS})
-        return soft if self._alpha == 1.0 else soft | {Need.LABELS}
+        """The teacher's logits."""
+        return frozenset({Need.TEACHER_LOGITS})
 
     def forward(self, step: DistillationStep) -> Tensor:
-        """Mean over the batch, in nats.
-
-        Raises:
-            ValueError: the step has no teacher outputs.
-        """
-        if step.teacher is None:
-            raise ValueError('method "kd" was given no teacher outputs')
-        soft = soft_target_kl(step.student.logits_NC, step.teacher.logits_NC, temperature=self._temperature)
-        if self._alpha == 1.0:
-            return soft
-        hard = F.cross_entropy(step.student.logits_NC.float(), step.labels_N)
-        return (1.0 - self._alpha) * hard + self._alpha * soft
+        """Mean over the batch, in nats."""
+        return soft_target_kl(step.student.logits_NC, teacher_logits(step), temperature=self._temperature)
 
 
 @validate_call(config=ConfigDict(arbitrary_types_allowed=True))
 def kd(
     context: LossContext,  # noqa: ARG001 - every builder takes it
     *,
-    temperature: Annotated[float, Field(gt=0.0, le=1000.0)] = 4.0,
-    alpha: Fraction = 0.9,
+    temperature: Temperature = 4.0,
+    alpha: Share = 0.9,
+    warm_up: Share = 0.0,
+    decay_until: Share = 0.0,
 ) -> DistillationLoss:
-    """Build Hinton's loss.
+    """Build Hinton's loss, ``(1 - alpha) CE(student, labels) + alpha T^2 KL(teacher, student)``.
 
     Args:
         context: unused.
         temperature: softmax temperature, > 0.
         alpha: weight of the soft term, in [0, 1]; 1 - alpha weighs the labels.
+        warm_up: share of the training in which the soft term's weight rises from 0.
+        decay_until: share of the training at whose end that weight has fallen to 0; 0: it stays.
     """
-    return HintonKd(temperature=temperature, alpha=alpha)
+    return WithLabels(SoftTargets(temperature), TermWeight(alpha, warm_up, decay_until), labels_weight=1.0 - alpha)

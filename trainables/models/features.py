@@ -4,12 +4,40 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 
 def feature_names(model: nn.Module) -> tuple[str, ...]:
     """Names of the network's own modules, in the order in which they were set; the last is usually the classifier."""
     return tuple(name for name, _ in model.named_children())
+
+
+def feature_shapes(model: nn.Module, input_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """What each module that puts out a tensor gives a single image, without the batch, in the order of `named_modules`.
+
+    One image of zeros is passed through in evaluation mode; the network is left as it was.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+        def hook(_module: nn.Module, _inputs: tuple[object, ...], output: object) -> None:
+            if isinstance(output, Tensor):
+                shapes[name] = tuple(output.shape[1:])
+
+        return hook
+
+    names = [name for name, _ in model.named_modules() if name]
+    handles = [module.register_forward_hook(keep(name)) for name, module in model.named_modules() if name]
+    was_training, device = model.training, next(model.parameters()).device
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *input_shape, device=device))
+    finally:
+        model.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return {name: shapes[name] for name in names if name in shapes}
 
 
 class FeatureTap:
@@ -23,7 +51,7 @@ class FeatureTap:
     """
 
     def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
-        modules = dict(model.named_modules())
+        modules = dict(model.named_modules()) if names else {}
         unknown = [name for name in names if not name or name not in modules]
         if unknown:
             existing = ", ".join(feature_names(model))

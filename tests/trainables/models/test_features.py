@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.cnn import cnn
-from trainables.models.features import FeatureTap, feature_names
+from trainables.models.features import FeatureTap, feature_names, feature_shapes
 from trainables.models.mlp import mlp
 
 
@@ -75,3 +75,17 @@ def test_a_feature_that_is_no_tensor_is_refused_by_name() -> None:
     model = nn.Sequential(Pair())
     with FeatureTap(model, ["0"]), pytest.raises(TypeError, match='feature "0" is a tuple: only a tensor'):
         model(torch.zeros(1))
+
+
+def test_shapes_are_those_of_the_features_and_the_network_is_left_as_it_was() -> None:
+    model = nn.Sequential(small_cnn(), nn.BatchNorm1d(3)).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    shapes = feature_shapes(model, (1, 8, 12))
+    assert shapes == {
+        "0": (3,), "0.stage1": (2, 4, 6), "0.stage1.0": (2, 8, 12), "0.stage1.1": (2, 4, 6), "0.stage1.2": (2, 4, 6),
+        "0.stage2": (4, 2, 3), "0.stage2.0": (4, 4, 6), "0.stage2.1": (4, 2, 3), "0.stage2.2": (4, 2, 3),
+        "0.classifier": (3,), "1": (3,),
+    }  # fmt: skip
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())

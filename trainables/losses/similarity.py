@@ -1,0 +1,97 @@
+"""Similarity-preserving distillation (Tung & Mori, ICCV 2019): which images of a batch are alike to the network."""
+
+# Shapes: N batch, D features.
+
+from typing import Unpack, final
+
+import torch
+import torch.nn.functional as F
+from pydantic import ConfigDict, validate_call
+from torch import Tensor
+
+from trainables.losses.distillation_loss import (
+    DistillationLoss,
+    DistillationStep,
+    LossContext,
+    Need,
+    Taps,
+    teacher_outputs,
+)
+from trainables.losses.layers import LayerNames, last_layers, paired_layers
+from trainables.losses.with_labels import Mixing, NonNegative, with_labels
+
+
+def similarity_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """``(1 / N^2) ||G_s - G_t||_F^2``, G the Gram matrices with their rows scaled to length 1 (eqs. 1 to 4).
+
+    It does not change under orthogonal maps of either network's features.
+
+    Args:
+        student: features (N, ...), flattened; computed in float32.
+        teacher: the same of the teacher, of any other size.
+
+    Returns:
+        Scalar, mean over pairs of images.
+    """
+    return (_similarities(student) - _similarities(teacher)).square().mean()
+
+
+def _similarities(features: Tensor) -> Tensor:
+    flat_ND = features.float().flatten(1)
+    return F.normalize(flat_ND @ flat_ND.T, dim=1)
+
+
+@final
+class Similarity(DistillationLoss):
+    """The sum over pairs of layers."""
+
+    def __init__(self, taps: Taps) -> None:
+        super().__init__()
+        self._taps = taps
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Features."""
+        return frozenset({Need.FEATURES})
+
+    @property
+    def taps(self) -> Taps:
+        """The pairs."""
+        return self._taps
+
+    def forward(self, step: DistillationStep) -> Tensor:
+        """Sum over layers."""
+        pairs = zip(self._taps.student, self._taps.teacher, strict=True)
+        losses = [
+            similarity_loss(step.student.features[student], teacher_outputs(step).features[teacher])
+            for student, teacher in pairs
+        ]
+        return torch.stack(losses).sum()
+
+
+@validate_call(config=ConfigDict(arbitrary_types_allowed=True))
+def similarity(
+    context: LossContext,
+    *,
+    weight: NonNegative = 3000.0,
+    student_layers: LayerNames = None,
+    teacher_layers: LayerNames = None,
+    **mixing: Unpack[Mixing],
+) -> DistillationLoss:
+    """Build the loss beside labels.
+
+    Args:
+        context: with the features' shapes.
+        weight: of the sum over layers.
+        student_layers: None: the last before the classifier.
+        teacher_layers: as many, in the same order.
+        mixing: see `Mixing`; labels_weight is 1 by default.
+
+    Raises:
+        ValueError: a layer does not exist, or not as many here as there.
+    """
+    if student_layers is None and teacher_layers is None:
+        taps = last_layers(context, None, None)
+    else:
+        taps = paired_layers(context, student_layers, teacher_layers)
+    return with_labels(Similarity(taps), weight, mixing)

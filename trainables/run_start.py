@@ -1,0 +1,184 @@
+"""Runs at their start: network, loss and teacher as configured, and what must fit together before anything trains."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from trainables import losses, models
+from trainables.config import LossConfig, ModelConfig, StudentConfig, TeacherConfig
+from trainables.data.image_arrays import TrainingData
+from trainables.data.transfer_set import transfer_set
+from trainables.losses.distillation_loss import DistillationLoss, LossContext, Need
+from trainables.models.features import feature_shapes
+from trainables.randomness import derive_seed
+from trainables.streams import seeded
+from trainables.teacher_outputs import Split, Teacher, TeacherSource
+from trainables.training import DeviceData, DistillationRun
+
+# What a table of the teacher's logits on the images as they are does not hold.
+NEEDS_NETWORK = frozenset({Need.FEATURES, Need.TEACHER_NETWORK, Need.VIEWS})
+
+
+def student_run(student: StudentConfig, data: DeviceData, teacher: Teacher | TeacherSource | None) -> DistillationRun:
+    """A student at its start.
+
+    Args:
+        student: what it is.
+        data: on its device.
+        teacher: of which the run takes what the loss needs, or such a source itself; None: there is none.
+
+    Raises:
+        ValueError: the loss needs what this run cannot give it, an option of network or loss is not allowed, or no
+            image is left to learn from.
+    """
+    labels_M = data.images[Split.TRAIN].labels_N.cpu().numpy()
+    transfer = None if student.transfer.is_everything else transfer_set(labels_M, student.transfer)
+    model = initial_model(student.model, data.input_shape, data.num_classes, student.training.seed)
+    of_teacher = (lambda: teacher.feature_shapes) if isinstance(teacher, Teacher) else dict
+    loss = _initial_loss(student, data.num_classes, labels_M, _shapes_of(model, data.input_shape), of_teacher)
+    source = _source(student, loss, teacher) if isinstance(teacher, Teacher) else teacher
+    is_live = source is not None and source.network is not None
+    check_needs(student, loss.needs, has_teacher=source is not None, is_live=is_live)
+    return DistillationRun(model, loss, student.training, data, source, transfer)
+
+
+def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
+    """A teacher at its start."""
+    labels = LossConfig(name="labels", options={"label_smoothing": teacher.label_smoothing})
+    context = LossContext(num_classes=data.num_classes, num_train_images=len(data.images[Split.TRAIN]))
+    model = initial_model(teacher.model, data.input_shape, data.num_classes, teacher.training.seed)
+    return DistillationRun(model, losses.build(labels, context), teacher.training, data, teacher=None)
+
+
+def check_student(student: StudentConfig, teacher: TeacherConfig, data: TrainingData) -> None:
+    """See, before a teacher is trained, that a student could begin under it.
+
+    Raises:
+        ValueError: what `student_run` would raise.
+    """
+    transfer_set(data.train.labels_N, student.transfer)
+    model = initial_model(student.model, data.input_shape, data.num_classes, student.training.seed)
+    network = initial_model(teacher.model, data.input_shape, data.num_classes, teacher.training.seed)
+    shapes = (_shapes_of(each, data.input_shape) for each in (model, network))
+    loss = _initial_loss(student, data.num_classes, data.train.labels_N, *shapes)
+    check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs == "auto")
+
+
+def initial_model(model: ModelConfig, input_shape: tuple[int, int, int], num_classes: int, seed: int) -> nn.Module:
+    """The network with its initial weights: a function of its configuration and the seed, drawn on the CPU."""
+    with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
+        return models.build(model, input_shape=input_shape, num_classes=num_classes)
+
+
+def check_needs(student: StudentConfig, needs: frozenset[Need], *, has_teacher: bool, is_live: bool) -> None:
+    """Refuse, by name, a student whose loss asks for what the run does not have.
+
+    Args:
+        student: what it is.
+        needs: of its loss.
+        has_teacher: whether there is a teacher.
+        is_live: whether it may be run, and not only looked up.
+
+    Raises:
+        ValueError: naming the method, the need and the setting that it hangs on.
+    """
+    method, augmentation = f'method "{student.loss.name}"', student.training.augmentation
+    if has_teacher and not is_live:
+        _check_stored(student, needs)
+    if augmentation.is_identity and Need.VIEWS in needs:
+        raise ValueError(
+            f"{method} needs views: training.augmentation must have mixup or shift_pixels above 0; both are 0"
+        )
+    if augmentation.mixup and needs & {Need.LABELS, Need.EVERY_LABEL}:
+        raise ValueError(
+            f"{method} needs labels, which a mixed image does not have: training.augmentation.mixup = "
+            f"{augmentation.mixup:g} must be 0 (function_matching and kd with alpha = 1 need none)"
+        )
+    if student.transfer.label_share < 1.0 and Need.EVERY_LABEL in needs:
+        raise ValueError(
+            f"{method} needs the label of every image: "
+            f"transfer.label_share = {student.transfer.label_share:g} must be 1"
+        )
+    if student.transfer.label_share == 0.0 and needs == {Need.LABELS}:
+        raise ValueError(f"{method} learns from labels alone: transfer.label_share = 0 leaves it nothing to learn from")
+    given = {Need.LABELS, Need.EVERY_LABEL, Need.INDEX, Need.VIEWS}
+    if has_teacher:
+        given |= {Need.TEACHER_LOGITS, Need.FEATURES, Need.TEACHER_NETWORK}
+    missing = needs - given
+    if missing:
+        raise ValueError(
+            f"{method} needs {', '.join(sorted(missing))}; this run has no teacher and gives {', '.join(sorted(given))}"
+        )
+
+
+def _check_stored(student: StudentConfig, needs: frozenset[Need]) -> None:
+    """See that a table of logits on the images as they are is enough."""
+    method = f'method "{student.loss.name}"'
+    wanted = needs & {Need.FEATURES, Need.TEACHER_NETWORK}
+    if wanted:
+        raise ValueError(
+            f"{method} needs {', '.join(sorted(wanted))}, which stored outputs do not give: "
+            'teacher.outputs = "stored" must be "auto"'
+        )
+    augmentation = student.training.augmentation
+    if not augmentation.is_identity and needs & {Need.TEACHER_LOGITS}:
+        named = {"shift_pixels": augmentation.shift_pixels, "mixup": augmentation.mixup}
+        given = " and ".join(f"training.augmentation.{name} = {value:g}" for name, value in named.items() if value)
+        raise ValueError(f"{method} with {given} needs a live teacher: stored outputs serve un-augmented images only")
+
+
+def _source(student: StudentConfig, loss: DistillationLoss, teacher: Teacher) -> TeacherSource:
+    """The table where it is enough; the network where the loss or its views need it and it may be run."""
+    views_to_teacher = not student.training.augmentation.is_identity and Need.TEACHER_LOGITS in loss.needs
+    if teacher.stored_only or not (loss.needs & NEEDS_NETWORK or views_to_teacher):
+        return teacher.stored
+    return teacher.live(loss.taps.teacher)
+
+
+def _initial_loss(
+    student: StudentConfig,
+    num_classes: int,
+    labels_M: NDArray[np.int64],
+    of_student: Callable[[], Mapping[str, tuple[int, ...]]],
+    of_teacher: Callable[[], Mapping[str, tuple[int, ...]]],
+) -> DistillationLoss:
+    """The loss; parameters of its own, where it has some, come from a stream of their own."""
+    context = LossContext(
+        num_classes=num_classes,
+        num_train_images=len(labels_M),
+        student_features=_LazyShapes(of_student),
+        teacher_features=_LazyShapes(of_teacher),
+        train_labels_N=labels_M,
+    )
+    with seeded(derive_seed(student.training.seed, "loss"), torch.device("cpu")):
+        return losses.build(student.loss, context)
+
+
+def _shapes_of(model: nn.Module, input_shape: tuple[int, int, int]) -> Callable[[], Mapping[str, tuple[int, ...]]]:
+    return lambda: feature_shapes(model, input_shape)
+
+
+@final
+class _LazyShapes(Mapping[str, tuple[int, ...]]):
+    """Shapes that are measured when one is first asked for: most losses ask for none."""
+
+    def __init__(self, measure: Callable[[], Mapping[str, tuple[int, ...]]]) -> None:
+        self._measure = measure
+
+    @cached_property
+    def _shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return self._measure()
+
+    def __getitem__(self, name: str) -> tuple[int, ...]:
+        return self._shapes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
