@@ -4,15 +4,22 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from analysis.capacity import curves, omitted_curves
+from analysis.plots_capacity import ON_OMITTED_QUESTION, curves_figure
 from analysis.plots_front import front_figure
 from analysis.plots_hardware import latency_figure, utilization_figure
+from analysis.plots_ranking import ranking_figure
 from analysis.plots_replayed import replayed_figure
 from analysis.plots_search import hypervolume_figure, learning_figure, timeline_figure
 from analysis.plots_stopping import stopping_figure
 from analysis.plots_students import size_figure, temperature_figure
+from analysis.plots_temperatures import temperature_by_place_figure
 from analysis.plots_verified import gain_figure, verified_figure
+from analysis.ranking import ranking
 from analysis.results import StudyResults
 from analysis.stopping import rungs
+from analysis.temperatures import temperatures
+from analysis.verified import teacher_on_test
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +44,13 @@ def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
         if results.replayed is None
         else [ReportFigure("replayed_stopping", _REPLAYED, replayed_figure(results.replayed))]
     )
+    ranked = [ReportFigure("methods", _RANKING, ranking_figure(results))] if ranking(results) else []
     return (
         ReportFigure("front", _FRONT, front_figure(results)),
         ReportFigure("verified", _VERIFIED, verified_figure(results)),
         ReportFigure("verified_gain", _GAIN, gain_figure(results)),
+        *ranked,
+        *_curve_figures(results),
         ReportFigure("labels_against_teacher", _SIZE, size_figure(results)),
         ReportFigure("temperature_and_alpha", _TEMPERATURE, temperature_figure(results)),
         ReportFigure("latency", _LATENCY, latency_figure(results)),
@@ -51,6 +61,22 @@ def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
         ReportFigure("learning_curves", _LEARNING, learning_figure(results)),
         ReportFigure("timeline", _TIMELINE, timeline_figure(results)),
     )
+
+
+def _curve_figures(results: StudyResults) -> list[ReportFigure]:
+    """Of a study that verified the best student of each kind along a parameter."""
+    found, on_omitted, levels = curves(results), omitted_curves(results), temperatures(results)
+    teacher = teacher_on_test(results)
+    drawn = []
+    if found is not None:
+        figure = curves_figure(found, teacher=None if teacher is None else teacher.accuracy)
+        drawn.append(ReportFigure("curves", _CURVES, figure))
+    if on_omitted is not None and on_omitted.values:
+        figure = curves_figure(on_omitted, asked=ON_OMITTED_QUESTION)
+        drawn.append(ReportFigure("curves_on_omitted", _CURVES, figure))
+    if levels:
+        drawn.append(ReportFigure("temperature_by_place", _TEMPERATURES, temperature_by_place_figure(levels)))
+    return drawn
 
 
 _FRONT = (
@@ -69,6 +95,21 @@ _VERIFIED = (
 _GAIN = (
     "Left: means over fresh seeds with their 95 % intervals. Right: a row for each pair; dots are single seeds, and "
     "where the interval of the mean holds 0 the seeds do not tell whether the teacher helped."
+)
+_RANKING = (
+    "A row is a method, tuned with the same budget as every other: how much the best of its students is above or below "
+    "the best of kd, over fresh seeds on test images. Bars are 95 % intervals of the mean, each by itself; the colour "
+    "is of the p value that is corrected for all comparisons shown. Grey dots are single seeds."
+)
+_CURVES = (
+    "Above, means over fresh seeds on test images with their 95 % intervals, each by itself; faint dots are single "
+    "seeds. Below, what a line is ahead of the one that it is compared with, seed by seed: a filled marker where the "
+    "p value that is corrected for all comparisons shown is below 0.05, an open one where the seeds do not decide it."
+)
+_TEMPERATURES = (
+    "A column is one place along the axis: the star is its best temperature, and the number below another one is by "
+    "how many points it is behind (the darker, the nearer). A dark ring stands where the seeds cannot tell it from the "
+    "best: a region of rings, not the star alone, is the answer."
 )
 _SIZE = (
     "Faint markers are all students trained in full, lines join the best of each method. Look at one size at a "

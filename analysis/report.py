@@ -6,8 +6,10 @@ from pathlib import Path
 
 from analysis.images import write_images
 from analysis.plots import ReportFigure, report_figures
+from analysis.report_capacity import capacity_tables, capacity_words
 from analysis.report_measured import measured
 from analysis.report_page import bullets, code, figure_html, page, paragraphs, table_html
+from analysis.report_ranking import ranking_tables, ranking_words
 from analysis.report_stopping import rung_table
 from analysis.report_tables import (
     Table,
@@ -20,6 +22,7 @@ from analysis.report_tables import (
     versions_table,
 )
 from analysis.report_taking_away import loading_code, taking_away
+from analysis.report_transfer import transfer_figures, transfer_table, transfer_words
 from analysis.report_verified import verified_table, verified_words
 from analysis.report_words import asked, found
 from analysis.results import StudyResults, read_study, trials_table
@@ -53,7 +56,8 @@ def write_report(study_dir: Path, *, images: bool = True) -> Path:
     _write_tables(results, paths)
     write_text(paths.report_html, report_html(results, figures, datetime.now(UTC)))
     if images:
-        problem = write_images({each.name: each.figure for each in figures}, paths.figures)
+        drawn = {each.name: each.figure for each in (*figures, *transfer_figures(results))}
+        problem = write_images(drawn, paths.figures)
         if problem is not None:
             _logger.warning("%s: not all pictures were written: %s", paths.figures, problem)
     return paths.report_html
@@ -74,7 +78,10 @@ def report_html(results: StudyResults, figures: tuple[ReportFigure, ...], writte
         sections=(
             ("asked", "What was asked", paragraphs(asked(results))),
             ("verified", "What holds on the test images", _verified_html(results)),
+            *_ranking_section(results),
+            *_curves_section(results),
             ("found", "What the search found", bullets(found(results)) + found_tables),
+            ("transfer", "What was transferred", _transfer_html(results)),
             ("figures", "Figures", drawn),
             ("front-table", "The front", table_html(front_table(results)) + _FILES),
             ("take", "Taking a student away", paragraphs(taking_away(results)) + code(loading_code(results))),
@@ -91,6 +98,30 @@ def _verified_html(results: StudyResults) -> str:
     return bullets(verified_words(results)) + table_html(verified) + _RUNS
 
 
+def _ranking_section(results: StudyResults) -> list[tuple[str, str, str]]:
+    """Of a study that verified the best student of each method."""
+    words = ranking_words(results)
+    if not words:
+        return []
+    return [("methods", "Which method is best", bullets(words) + _tables_html(*ranking_tables(results)))]
+
+
+def _curves_section(results: StudyResults) -> list[tuple[str, str, str]]:
+    """Of a study that verified the best student of each kind along a parameter."""
+    words = capacity_words(results)
+    return (
+        [("curves", "What the curves say", bullets(words) + _tables_html(*capacity_tables(results)))] if words else []
+    )
+
+
+def _transfer_html(results: StudyResults) -> str:
+    words = bullets(transfer_words(results))
+    if results.transfer is None:
+        return words
+    drawn = "".join(figure_html(each) for each in transfer_figures(results))
+    return words + drawn + table_html(transfer_table(results)) + _TRANSFER
+
+
 def _tables_html(*tables: Table) -> str:
     return "".join(table_html(table) for table in tables)
 
@@ -98,6 +129,12 @@ def _tables_html(*tables: Table) -> str:
 _FILES = (
     '<p>As files beside this page: <a href="front.csv">front.csv</a> and, with every trial, '
     '<a href="trials.csv">trials.csv</a>.</p>'
+)
+
+
+_TRANSFER = (
+    '<p>Every student and seed, one row each, by class too: <a href="transfer.csv">transfer.csv</a>; with the layers: '
+    '<a href="transfer.json">transfer.json</a>.</p>'
 )
 
 

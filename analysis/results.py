@@ -17,6 +17,7 @@ from analysis.pareto import front
 from analysis.replayed import ReplayedStopping
 from analysis.stopping import epochs_trained, paused_at_epoch, seconds_per_epoch, stopped_at_epoch
 from analysis.timeline import Span, closed_spans
+from analysis.transfer_records import TransferRecord
 from trainables.config import DatasetConfig
 from trainables.measurements import ProfilesRecord
 from trainables.metrics import METRICS, Metric, latency_batch_size, metric
@@ -38,6 +39,15 @@ class StudyResults:
     verification: VerificationRecord | None = None
     stored_reference: tuple[float, ...] | None = None  # of the hypervolume, in the objectives' own units
     replayed: ReplayedStopping | None = None
+    transfer: TransferRecord | None = None
+    assistants: tuple[TeacherRecord, ...] = ()  # between the teacher and the students, from the top; those there are
+
+    @property
+    def students_teacher(self) -> TeacherRecord | None:
+        """What teaches the students: the teacher, or the last assistant; None until it is trained."""
+        if len(self.assistants) < len(self.record.config.get("assistants", ())):
+            return None
+        return self.assistants[-1] if self.assistants else self.teacher
 
     @property
     def front(self) -> tuple[TrialRecord, ...]:
@@ -82,14 +92,22 @@ def read_study(study_dir: Path) -> StudyResults:
     trials, attributes = _read_optuna(paths, record)
     return StudyResults(
         record=record,
-        teacher=read_record(paths.teacher_json, TeacherRecord),
+        teacher=read_record(paths.teacher.record, TeacherRecord),
         profiles=read_record(paths.profiles_json, ProfilesRecord),
         trials=trials,
         objectives=objectives,
         verification=read_record(paths.verification_json, VerificationRecord),
         stored_reference=_stored_reference(paths, attributes, len(objectives)),
         replayed=read_record(paths.replayed_stopping, ReplayedStopping),
+        transfer=read_record(paths.transfer_json, TransferRecord),
+        assistants=_read_assistants(paths, record),
     )
+
+
+def _read_assistants(paths: StudyPaths, record: StudyRecord) -> tuple[TeacherRecord, ...]:
+    places = range(1, 1 + len(record.config.get("assistants", ())))
+    found = [read_record(paths.in_chain(place).record, TeacherRecord) for place in places]
+    return tuple(each for each in found if each is not None)
 
 
 def _read_optuna(paths: StudyPaths, record: StudyRecord) -> tuple[tuple[TrialRecord, ...], dict[str, Any]]:

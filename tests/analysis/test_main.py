@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import analysis.__main__ as command_line
 from analysis.results import read_study
 from tests.analysis.page import Page
-from tests.analysis.study_directory import MadeTrial, write_study
+from tests.analysis.study_directory import MadeTrial, study_config, write_study
 
 
 def invoke(*arguments: object) -> tuple[int, str, str]:
@@ -80,6 +80,73 @@ def test_wrong_input_is_one_line_and_exit_code_2(realistic_study: Path, argument
     assert message in err
     assert len(err.splitlines()) == 1
     assert out == ""
+
+
+def repeated(root: Path, name: str, accuracy: float) -> list[Path]:
+    """Two studies of one search, of one student each."""
+    return [
+        write_study(
+            root / f"{name}{seed}",
+            [MadeTrial(accuracy=accuracy)],
+            config=study_config(name) | {"seed": seed},
+            name=name,
+        )
+        for seed in range(2)
+    ]
+
+
+def test_attainment_prints_both_sides_and_how_they_differ(tmp_path: Path) -> None:
+    code, out, _ = invoke("attainment", *repeated(tmp_path, "kd", 0.98), "--against", *repeated(tmp_path, "lone", 0.97))
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()[1:3]]
+    assert [row[:2] for row in rows] == [["kd", "2"], ["lone", "2"]]
+    assert "p cannot be below 0.33" in out
+
+
+def test_attainment_writes_its_surfaces_as_csv(tmp_path: Path) -> None:
+    out = tmp_path / "surfaces.csv"
+    one, other = repeated(tmp_path, "kd", 0.98), repeated(tmp_path, "lone", 0.97)
+    code, printed, _ = invoke("attainment", "--out", out, *one, "--against", *other)
+    assert code == 0
+    assert printed.endswith(f"{out}\n")
+    table = pd.read_csv(out)
+    assert list(table.columns) == ["side", "surface", "latency_p50_ms_batch1", "validation_accuracy"]
+    assert min(zip(table["side"], table["surface"], strict=True)) == ("kd", "best")
+
+
+def test_two_searches_of_one_name_are_told_apart_by_their_side(tmp_path: Path) -> None:
+    first, second = repeated(tmp_path, "same", 0.98)
+    _, out, _ = invoke("attainment", first, "--against", second)
+    assert "same (first) less same (against)" not in out  # one a side: no test
+    assert [line.split()[1] for line in out.splitlines()[1:3]] == ["(first)", "(against)"]
+
+
+def test_study_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    first, second = repeated(tmp_path, "kd", 0.98)
+    code, _, err = invoke("attainment", first, second, "--against", tmp_path / "x" / ".." / second.name)
+    assert code == 2
+    assert f"{second} is given twice: each study stands for one seed of one side" in err
+
+
+def test_attainment_in_one_metric_is_refused(tmp_path: Path) -> None:
+    first, second = repeated(tmp_path, "kd", 0.98)
+    code, _, err = invoke("attainment", first, "--against", second, "--x", "validation_accuracy")
+    assert code == 2
+    assert 'x and y are both "validation_accuracy"' in err
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("A B --against C D", "A B --against C --against D"),
+        ("--against C D --out x.png", "--against C --against D --out x.png"),
+        ("A --against=C D", "A --against=C --against D"),
+        ("A --out x.png B", "A --out x.png B"),
+        ("A --against C --against D", "A --against C --against D"),
+    ],
+)
+def test_all_that_follows_against_is_on_its_side(given: str, expected: str) -> None:
+    assert command_line.one_by_one(given.split(), "--against") == expected.split()
 
 
 @pytest.mark.parametrize("command", ["report", "pareto"])

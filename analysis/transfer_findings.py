@@ -1,0 +1,201 @@
+"""What a transfer analysis says over a study: its measures as a table, students beside their controls, correlations."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.statistics import CONFIDENCE, Estimate, mean_interval
+from analysis.students import LABELS_METHOD
+from analysis.transfer_records import Share, StudentTransfer, TransferRecord
+from trainables.verified import Role
+
+_LEAST_STUDENTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number about a student; `closer`: +1 where more of it is nearer to the teacher, -1 where less is, else 0."""
+
+    name: str
+    label: str
+    unit: str
+    closer: int
+    of: Callable[[StudentTransfer], float | None]
+
+
+# Every measure of the table, the figures and the correlations; what several images or layers say is a mean over them.
+MEASURES = {
+    each.name: each
+    for each in (
+        Measure("agreement", "agreement with the teacher", "fraction", 1, lambda s: s.agreement.fraction),
+        Measure(
+            "agreement_on_mistakes",
+            "agreement on the teacher's mistakes",
+            "fraction",
+            1,
+            lambda s: s.agreement_on_mistakes.fraction,
+        ),
+        Measure("kl_t1_nats", "KL from the teacher at T 1", "nats", -1, lambda s: s.kl_t1_nats),
+        Measure("kl_t4_nats", "KL from the teacher at T 4", "nats", -1, lambda s: s.kl_t4_nats),
+        Measure("rank_correlation", "rank correlation of non-target logits", "", 1, lambda s: s.rank_correlation),
+        Measure("cka", "CKA of layers of one name", "", 1, lambda s: s.cka.matched),
+        Measure("attention", "attention of layers of one name", "", 1, lambda s: s.attention.matched),
+        Measure("boundary_cosine", "direction to the boundary (cosine)", "", 1, lambda s: s.boundary.cosine),
+        Measure(
+            "boundary_distance", "distance to the boundary", "normalised pixels", 0, lambda s: s.boundary.mean_distance
+        ),
+        Measure("nll_nats", "negative log-likelihood", "nats", 0, lambda s: s.nll_nats),
+        Measure("ece", "calibration error (ECE)", "fraction", 0, lambda s: s.ece),
+    )
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One analysed configuration: its runs over the seeds, and for each run its control, or None."""
+
+    runs: tuple[StudentTransfer, ...]
+    controls: tuple[StudentTransfer | None, ...]
+
+    @property
+    def trial(self) -> int:
+        """Number of the trial behind it."""
+        return self.runs[0].trial
+
+    @property
+    def role(self) -> Role | None:
+        """Its role in the verification."""
+        return self.runs[0].role
+
+    @property
+    def method(self) -> str:
+        """What taught it."""
+        return self.runs[0].student.loss.name
+
+    @property
+    def model_key(self) -> str:
+        """Its network."""
+        return self.runs[0].student.model.key
+
+    @property
+    def has_control(self) -> bool:
+        """Whether some run can be compared."""
+        return any(self.controls)
+
+    def mean(self, name: str) -> float | None:
+        """Mean of a measure over the runs that have it; None where none has."""
+        return _mean([MEASURES[name].of(run) for run in self.runs])
+
+    def control_mean(self, name: str) -> float | None:
+        """The same of the controls."""
+        return _mean([MEASURES[name].of(each) for each in self.controls if each is not None])
+
+    def share(self, *, of_controls: bool, on_mistakes: bool) -> Share:
+        """Agreement as an image count, the mean over the runs, rounded."""
+        sides = [each for each in (self.controls if of_controls else self.runs) if each is not None]
+        shares = [each.agreement_on_mistakes if on_mistakes else each.agreement for each in sides]
+        return Share(num=round(sum(each.num for each in shares) / len(shares)), total=shares[0].total)
+
+    def excess(self, name: str, *, least_deviation: float = 0.0) -> Estimate | None:
+        """A measure less that of the control, seed by seed, and the mean of that; None where no run has both."""
+        pairs = [
+            (MEASURES[name].of(run), MEASURES[name].of(control))
+            for run, control in zip(self.runs, self.controls, strict=True)
+            if control is not None
+        ]
+        differences = [mine - its for mine, its in pairs if mine is not None and its is not None]
+        return mean_interval(differences, least_deviation=least_deviation) if differences else None
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Spearman's rank correlation of a measure with accuracy, over the students of one network."""
+
+    measure: str
+    model_key: str
+    coefficient: float | None
+    num_students: int
+
+
+def configurations(record: TransferRecord) -> tuple[Configuration, ...]:
+    """The students of the record, seeds of one configuration together, in the record's order."""
+    by_weights = {student.weights: student for student in record.students}
+    runs: dict[tuple[int, Role | None], list[StudentTransfer]] = {}
+    for student in record.students:
+        runs.setdefault((student.trial, student.role), []).append(student)
+    return tuple(
+        Configuration(tuple(each), tuple(by_weights.get(run.control or "") for run in each)) for each in runs.values()
+    )
+
+
+def wilson_interval(share: Share) -> tuple[float, float] | None:
+    """The 95 % interval of a share of images (Wilson 1927, score interval), as fractions; None of no images."""
+    if not share.total:
+        return None
+    interval = stats.binomtest(share.num, share.total).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def correlations(record: TransferRecord) -> tuple[Correlation, ...]:
+    """Which measures go with accuracy among the students of one network, every method and seed alike.
+
+    Accuracy and measures are of the same images. The coefficient is None for fewer than three students, or where
+    all have the same measure or the same accuracy.
+    """
+    by_model: dict[str, list[StudentTransfer]] = {}
+    for student in record.students:
+        by_model.setdefault(student.student.model.key, []).append(student)
+    return tuple(
+        _correlation(measure, key, students) for measure in MEASURES.values() for key, students in by_model.items()
+    )
+
+
+def transfer_table(record: TransferRecord) -> pd.DataFrame:
+    """One row for each analysed student: what it is, every measure, its control's weights, and accuracy by class."""
+    rows = []
+    for student in record.students:
+        row: dict[str, object] = {
+            "weights": student.weights,
+            "trial": student.trial,
+            "role": student.role,
+            "seed_index": student.seed_index,
+            "training_seed": student.student.training.seed,
+            "student_model": student.student.model.key,
+            "student_method": student.student.loss.key,
+            "control": student.control,
+            "num_images": record.num_images,
+            "num_teacher_mistakes": record.teacher.num_mistakes,
+            "accuracy": student.accuracy,
+        }
+        row |= {measure.name: measure.of(student) for measure in MEASURES.values()}
+        row["num_agreeing_on_mistakes"] = student.agreement_on_mistakes.num
+        row["num_boundaries_reached"] = student.boundary.num_reached
+        for each in student.classes:
+            row[f"accuracy_class{each.label}"] = each.accuracy
+            row[f"agreement_class{each.label}"] = each.agreement
+            row[f"boundary_distance_class{each.label}"] = each.boundary_distance
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def compared(record: TransferRecord) -> list[Configuration]:
+    """The distilled configurations that have a control."""
+    return [each for each in configurations(record) if each.has_control and each.method != LABELS_METHOD]
+
+
+def _correlation(measure: Measure, key: str, students: Sequence[StudentTransfer]) -> Correlation:
+    pairs = [(value, student.accuracy) for student in students if (value := measure.of(student)) is not None]
+    values, accuracies = (np.array(each) for each in zip(*pairs, strict=True)) if pairs else (np.empty(0), np.empty(0))
+    if len(pairs) < _LEAST_STUDENTS or np.ptp(values) == 0.0 or np.ptp(accuracies) == 0.0:
+        return Correlation(measure.name, key, None, len(pairs))
+    return Correlation(measure.name, key, float(stats.spearmanr(values, accuracies).statistic), len(pairs))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

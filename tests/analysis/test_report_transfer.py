@@ -1,0 +1,147 @@
+"""What the report says of the transfer analysis: words that read the numbers, its table, its place in the page."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from analysis.report import report_html
+from analysis.report_transfer import transfer_figures, transfer_table, transfer_words
+from analysis.results import StudyResults, read_study
+from analysis.transfer_records import Share, StudentTransfer, TransferRecord
+from tests.analysis.page import Page
+from tests.analysis.study_directory import MadeTrial, write_study
+from tests.analysis.transfers import name_of, student_transfer, transfer_record, verify_with_weights
+from trainables.verified import Role
+
+LABELS = MadeTrial(width=4, accuracy=0.97)
+KD = MadeTrial(width=4, method="kd", temperature=4.0, alpha=0.5, accuracy=0.98)
+S, P = Role.STUDENT, Role.PARTNER
+
+
+def results(root: Path, *students: StudentTransfer, **changed: Any) -> StudyResults:
+    study = read_study(write_study(root / "demo", [LABELS, KD]))
+    return replace(study, transfer=transfer_record(*students, **changed)) if students else study
+
+
+def pair(index: int, num_agreeing: int, num_on_mistakes: int, **changed: Any) -> list[StudentTransfer]:
+    """A distilled student of a seed beside its control, which agrees on 880 images and on 12 of the mistakes."""
+    control = student_transfer(1, LABELS.student, seed_index=index, role=P, num_agreeing=880, num_on_mistakes=12)
+    return [
+        student_transfer(
+            1, KD.student, seed_index=index, control=name_of(1, P, index), num_agreeing=num_agreeing,
+            num_on_mistakes=num_on_mistakes, **changed,
+        ),
+        control,
+    ]  # fmt: skip
+
+
+def usual(root: Path) -> StudyResults:
+    return results(root, *pair(1, 950, 30), *pair(2, 952, 28), *pair(3, 951, 29))
+
+
+def text_of(study: StudyResults) -> str:
+    return " ".join(transfer_words(study))
+
+
+def test_before_the_analysis_it_says_how_to_get_it(tmp_path: Path) -> None:
+    study = results(tmp_path)
+    (sentence,) = transfer_words(study)
+    assert "python -m analysis transfer DIR" in sentence
+    assert transfer_figures(study) == ()
+    page = Page(report_html(study, (), datetime(2025, 5, 7, tzinfo=UTC)))
+    assert "What was transferred" in page.text
+    assert "python -m analysis transfer DIR" in page.text
+
+
+def test_it_reads_agreement_beside_the_control_on_all_images_and_on_the_teachers_mistakes(tmp_path: Path) -> None:
+    text = text_of(usual(tmp_path))
+    assert "6 trained students and the teacher were run on the same 1,000 validation images" in text
+    assert "The teacher gets 40 of them wrong (4.00 %)" in text
+    assert "Width 4, kd (trial 1, means over 3 seeds): says what the teacher says on 95.10 % of all images" in text
+    assert "the same network taught by labels on 88.00 %: more, +7.10 points" in text
+    assert "it says the same on 29 of the 40 (57 to 84 %), the control on 12 of the 40 (18 to 45 %): more" in text
+
+
+def test_difference_that_the_seeds_leave_open_is_not_called_one(tmp_path: Path) -> None:
+    study = results(tmp_path, *pair(1, 870, 11), *pair(2, 900, 14), *pair(3, 872, 12))
+    assert text_of(study).count("a difference that the seeds do not decide") == 2
+    one_seed = results(tmp_path / "one", *pair(1, 950, 30))
+    assert "a difference of one seed, +7.00 points (one seed)" in text_of(one_seed)
+
+
+def test_teacher_without_a_mistake_is_said_so(tmp_path: Path) -> None:
+    none = Share(num=0, total=0)
+    students = [
+        each.model_copy(update={"agreement_on_mistakes": none}) for each in [*pair(1, 950, 0), *pair(2, 952, 0)]
+    ]
+    text = text_of(results(tmp_path, *students))
+    assert "The teacher makes no mistake here." in text
+    assert "Where the teacher is wrong" not in text
+
+
+def test_it_counts_the_networks_where_the_student_is_nearer_than_its_control(tmp_path: Path) -> None:
+    nearer = {"kl_t1_nats": 0.01, "kl_t4_nats": 0.06, "rank_correlation": 0.7}  # the control: 0.05, 0.04, 0.5
+    text = text_of(results(tmp_path, *pair(1, 950, 30, **nearer)))
+    assert "KL from the teacher at T 1 in 1 of 1, KL from the teacher at T 4 in 0 of 1" in text
+    assert "rank correlation of non-target logits in 1 of 1" in text
+
+
+def test_without_any_control_it_says_that_nothing_can_be_said(tmp_path: Path) -> None:
+    assert "No distilled student has a labels-only control" in text_of(
+        results(tmp_path, student_transfer(1, KD.student))
+    )
+
+
+def test_measures_that_go_with_accuracy_are_named_with_their_sign(tmp_path: Path) -> None:
+    students = [
+        student_transfer(1, KD.student, seed_index=index, accuracy=0.9 + 0.01 * index, ece=0.05 - 0.01 * index)
+        for index in range(4)
+    ]
+    text = text_of(results(tmp_path, *students))
+    assert "Among the students of one network (4 each, whatever taught them)" in text
+    assert "calibration error (ECE) (-1.00 at width 4)" in text
+
+
+def test_too_few_students_go_with_nothing(tmp_path: Path) -> None:
+    text = text_of(results(tmp_path, *pair(1, 950, 30)))
+    assert "no network has three students that differ" in text
+
+
+def test_students_that_were_left_out_are_named(tmp_path: Path) -> None:
+    study = results(tmp_path, *pair(1, 950, 30), left_out=("students/3.safetensors: torn",))
+    assert "1 student could not be analysed: students/3.safetensors: torn." in text_of(study)
+
+
+def test_study_that_has_gone_on_since_is_said_so(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "demo", [LABELS, KD])
+    verify_with_weights(root, [(1, S, KD.student)], num_seeds=2)
+    first, second = (
+        student_transfer(1, KD.student, seed_index=index, weights=f"verify/1student{index}.safetensors")
+        for index in (1, 2)
+    )
+    study = read_study(root)
+    assert "has gone on since" not in text_of(replace(study, transfer=transfer_record(first, second)))
+    assert "has gone on since" in text_of(replace(study, transfer=transfer_record(first)))
+
+
+def test_table_has_a_row_for_each_configuration_with_its_means(tmp_path: Path) -> None:
+    table = transfer_table(usual(tmp_path))
+    assert [row[:4] for row in table.rows] == [("1", "4", "kd (distilled)", "3"), ("1", "4", "labels only", "3")]
+    assert table.rows[0][5] == "95.10 %"
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+
+
+def test_section_stands_in_the_page_with_its_figures_and_files(tmp_path: Path) -> None:
+    study = usual(tmp_path)
+    html = report_html(study, (), datetime(2025, 5, 7, tzinfo=UTC))
+    page = Page(html)
+    assert page.open == []
+    for each in transfer_figures(study):
+        assert each.question in page.text
+    assert {"transfer.csv", "transfer.json"} <= set(page.addresses)
+
+
+def test_record_survives_its_file() -> None:
+    record = transfer_record(*pair(1, 950, 30))
+    assert TransferRecord.model_validate_json(record.model_dump_json()) == record
