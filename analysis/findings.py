@@ -9,7 +9,7 @@ from math import hypot, sqrt
 from analysis.pareto import candidates
 from analysis.results import StudyResults
 from analysis.students import LABELS_METHOD, method, model_key, sizes
-from trainables.config import ModelConfig, TrainingConfig
+from trainables.config import StudentConfig
 from trainables.measurements import ArchitectureProfile, LatencyMeasurement
 from trainables.metrics import METRICS, Metric, latency_batch_size
 from trainables.records import TrialRecord, TrialState
@@ -202,8 +202,9 @@ def method_pairs(results: StudyResults) -> tuple[Pair, ...]:
     return tuple(sorted(pairs, key=lambda pair: (named.position(model_key(pair.labels) or ""), pair.distilled.number)))
 
 
-def _shared(trial: TrialRecord) -> tuple[ModelConfig, TrainingConfig] | None:
-    return None if trial.student is None else (trial.student.model, trial.student.training)
+def _shared(trial: TrialRecord) -> StudentConfig | None:
+    """All of the student but its method."""
+    return None if trial.student is None else trial.student.model_copy(update={"loss": None})
 
 
 def smallest_within(results: StudyResults, margin: float) -> TrialRecord | None:

@@ -7,13 +7,13 @@ from typing import TypeVar
 import numpy as np
 
 from analysis.comparisons import holm
+from analysis.kinds import METHOD, best_of_kind, further_names, kind_names
 from analysis.results import StudyResults
 from analysis.statistics import Estimate, mean_interval
 from analysis.stopping import asked_students, epochs_trained
 from analysis.students import LABELS_METHOD, method, sizes
 from analysis.verified import Verified, image_step
 from trainables.records import TrialState
-from trainables.verified import Role, VerifiedRun
 
 KD_METHOD = "kd"
 
@@ -47,9 +47,13 @@ class Ranked:
 
 
 def ranking(results: StudyResults) -> dict[str, tuple[Ranked, ...]]:
-    """By network, from small to large, its methods, the best mean test accuracy first; empty before verification."""
+    """By network, from small to large, its methods, the best mean test accuracy first; empty before verification.
+
+    It is of the best students by method and network. Where kinds were told apart by more, `capacity` has their curves.
+    """
     by_network: dict[str, list[Verified]] = {}
-    for best in _best_of_methods(results):
+    is_ranking = METHOD in kind_names(results) and not further_names(results)
+    for best in best_of_kind(results) if is_ranking else ():
         if best.by_seed("accuracy"):
             by_network.setdefault(best.student.model.key, []).append(best)
     kd, labels = (_compared(by_network, reference) for reference in (KD_METHOD, LABELS_METHOD))
@@ -94,17 +98,6 @@ def budgets(results: StudyResults) -> dict[str, tuple[int, float]]:
         name: (number, sum(epochs_trained(each) for each in asked if method(each) == name))
         for name, number in counts.items()
     }
-
-
-def _best_of_methods(results: StudyResults) -> list[Verified]:
-    if results.verification is None:
-        return []
-    trials = {trial.number: trial for trial in results.trials}
-    runs: dict[int, list[VerifiedRun]] = {}
-    for run in results.verification.runs:
-        if run.role is Role.BEST_OF_METHOD:
-            runs.setdefault(run.trial, []).append(run)
-    return [Verified(trials[number], Role.BEST_OF_METHOD, tuple(each)) for number, each in runs.items()]
 
 
 def _compared(by_network: dict[str, list[Verified]], reference: str) -> dict[tuple[str, ...], Against]:

@@ -30,14 +30,17 @@ def verified_words(results: StudyResults) -> list[str]:
     if record is None or teacher is None or not record.runs:
         return ["The test images have not been read: no student has been verified."]
     if not pairs:
-        return ["No student of the front was verified, only the best of each method: see the ranking of methods."]
+        return [
+            "No student of the front was verified, only the best of each kind: see the ranking or the curves below."
+        ]
     front = {trial.number for trial in results.front}
     has_partners = any(pair.partner for pair in pairs)
     beside = ", each beside a partner that differs in method alone," if has_partners else ""
     what = (
         f"{count(len(pairs), 'student')} of the front{beside} {'was' if len(pairs) == 1 else 'were'} trained again "
         f"with {count(record.num_seeds, 'fresh seed')} and read once on the {teacher.num_images:,} test images, where "
-        f"the teacher reaches {value_text(TEST_ACCURACY, teacher.accuracy)}."
+        f"{'the last assistant' if results.assistants else 'the teacher'} reaches "
+        f"{value_text(TEST_ACCURACY, teacher.accuracy)}."
     )
     left = [str(number) for number in record.trials if number not in front]
     if left:

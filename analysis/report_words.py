@@ -20,6 +20,7 @@ from analysis.findings import (
 )
 from analysis.pareto import cost_metric
 from analysis.report_stopping import stopping_asked, stopping_words
+from analysis.report_teacher import taught_by
 from analysis.results import StudyResults
 from analysis.students import method, model_key, sizes, title
 from analysis.timeline import SearchClock, closed_spans
@@ -51,13 +52,7 @@ def asked(results: StudyResults) -> list[str]:
         kept = [f"{name} {bound}" for name, bound in search.get("constraints", {}).items()]
         sentences += [f"They had to keep {listed(kept)}."] if kept else []
         sentences += [*_evidence_words(results), *stopping_asked(search)]
-    if results.teacher is not None:
-        teacher = results.teacher
-        sentences.append(
-            f"The teacher is {teacher.model.key}, trained on the labels for {count(teacher.epochs, 'epoch')} "
-            f"in {duration(teacher.train_seconds)}."
-        )
-    return [" ".join(sentences)]
+    return [" ".join([*sentences, *taught_by(results)])]
 
 
 def _evidence_words(results: StudyResults) -> list[str]:

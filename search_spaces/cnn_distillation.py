@@ -1,4 +1,4 @@
-"""Students of the two-stage convolutional network: width, batch size, learning rate, method and what it varies."""
+"""Students of the two-stage convolutional network: width, method and what it varies, training, images and labels."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,23 @@ from typing import Annotated, Self
 import optuna
 from pydantic import Field, model_validator
 
-from search_spaces.subspaces import Real, SubSpace, subspace
-from trainables.config import Frozen, LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
+from search_spaces.subspaces import Labels, Real, SubSpace, subspace
+from trainables.config import (
+    Fraction,
+    Frozen,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    StudentConfig,
+    TrainingConfig,
+    TransferConfig,
+)
+
+EVERY_CLASS = "none"  # the value of "omitted_class" that omits none
 
 Width = Annotated[int, Field(ge=1, le=64)]
 BatchSize = Annotated[int, Field(ge=1, le=8192)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Range = tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]]
 
 
@@ -20,6 +32,9 @@ class CnnDistillation(Frozen):
 
     Each method has parameters of its own, which exist under it alone: temperature and alpha under "kd", those of
     `SUBSPACES` under the others, named after their method ("dkd_beta"). One's own method is taken with its defaults.
+
+    Which images and labels a student is shown varies where more than one share is given, or a class to leave out. A
+    method that cannot do with every share of the labels has a "label_share" of its own, of those that it can do with.
     """
 
     widths: tuple[Width, ...] = Field((1, 2, 4, 8, 16), min_length=1)
@@ -33,10 +48,17 @@ class CnnDistillation(Frozen):
     )
     shift_pixels: int = Field(0, ge=0, le=8, description="views of every method: images shifted by up to so many")
     epochs: int = Field(2, ge=1)
+    transfer_shares: tuple[Share, ...] = Field(
+        (1.0,), min_length=1, description="of the training images that are shown"
+    )
+    label_shares: tuple[Fraction, ...] = Field((1.0,), min_length=1, description="of those, that have their label")
+    omitted_classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="of which no image is shown, one at a time, beside students that are shown every class"
+    )
 
     @model_validator(mode="after")
     def _lists_are_sets_and_ranges_ascend(self) -> Self:
-        for name in ("widths", "batch_sizes", "methods"):
+        for name in ("widths", "batch_sizes", "methods", "transfer_shares", "label_shares", "omitted_classes"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} = {list(values)} names a value twice: each may stand once")
@@ -44,6 +66,18 @@ class CnnDistillation(Frozen):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} = [{low}, {high}]: the first must not exceed the second")
+        return self
+
+    @model_validator(mode="after")
+    def _every_method_has_its_labels(self) -> Self:
+        for method in self.methods:
+            own = self._own(method)
+            if not own.label_shares(self.label_shares):
+                wanted = "1" if own.labels is Labels.ALL else "a share above 0"
+                raise ValueError(
+                    f'label_shares = {list(self.label_shares)}: method "{method}" needs the labels of {own.labels} of '
+                    f"its images, so that {wanted} must be among them"
+                )
         return self
 
     @property
@@ -71,18 +105,47 @@ class CnnDistillation(Frozen):
                 optimizer=OptimizerConfig(name="adamw", learning_rate=learning_rate),
                 augmentation=own.augmentation(self.shift_pixels),
             ),
+            transfer=self._suggest_transfer(trial, method),
         )
+
+    def _suggest_transfer(self, trial: optuna.Trial, method: str) -> TransferConfig:
+        """Which images and labels the student is shown."""
+        chosen: dict[str, float | str] = {
+            name: trial.suggest_categorical(name, choices) for name, choices in self._transfers(method).items()
+        }
+        omitted = str(chosen.get("omitted_class", EVERY_CLASS))
+        return TransferConfig(
+            share=float(chosen.get("transfer_share", self.transfer_shares[0])),
+            label_share=float(chosen.get(self._label_share(method), self.label_shares[0])),
+            omitted_classes=() if omitted == EVERY_CLASS else (int(omitted),),
+        )
+
+    def _transfers(self, method: str) -> dict[str, tuple[float, ...] | tuple[str, ...]]:
+        """The values of what varies of the images and labels that students of a method are shown."""
+        values: dict[str, tuple[float, ...] | tuple[str, ...]] = {}
+        if len(self.transfer_shares) > 1:
+            values["transfer_share"] = self.transfer_shares
+        if len(self.label_shares) > 1:
+            values[self._label_share(method)] = self._own(method).label_shares(self.label_shares)
+        if self.omitted_classes:
+            values["omitted_class"] = (EVERY_CLASS, *map(str, self.omitted_classes))
+        return values
+
+    def _label_share(self, method: str) -> str:
+        """Optuna keeps one list of choices for a name, so that one for fewer of them needs a name of its own."""
+        is_any = self._own(method).label_shares(self.label_shares) == self.label_shares
+        return "label_share" if is_any else f"{method}_label_share"
 
     def baselines(self) -> Sequence[Mapping[str, object]]:
         """A labels-only student of each width, then its partner under each other method, alike in all else.
 
         Each takes the smallest batch and the middle of every range, on the scale that it is searched on; of an even
-        number of steps, the lower one of the two in the middle.
+        number of steps, the lower one of the two in the middle. It is shown every class, and the largest shares.
         """
         shared = {"batch_size": min(self.batch_sizes), "learning_rate": self._middle(Real(*self.learning_rates))}
         methods = sorted(self.methods, key=lambda method: method != "labels")  # labels first, else as listed
         return [
-            {"width": width, "method": method, **shared, **self._middles(method)}
+            {"width": width, "method": method, **shared, **self._middles(method), **self._most(method)}
             for method in methods
             for width in self.widths
         ]
@@ -103,6 +166,11 @@ class CnnDistillation(Frozen):
     def _middles(self, method: str) -> dict[str, float]:
         own = self._own(method).options
         return {_parameter(method, option): self._middle(values) for option, values in own.items()}
+
+    def _most(self, method: str) -> dict[str, float | str]:
+        """Of images and labels as much as there is."""
+        values = self._transfers(method)
+        return {name: EVERY_CLASS if EVERY_CLASS in each else max(each) for name, each in values.items()}
 
     def _suggest_real(self, trial: optuna.Trial, name: str, values: Real) -> float:
         if self.steps is None:

@@ -35,6 +35,8 @@ ACTIONS = {
     "replay_into": "study.replayed_stopping:replay_into",
     "replayed_view": "study.replays:replayed_view",
     "report": "analysis.report:write_report",
+    "reproduce": "study.reproduction:reproduce",
+    "reproduced_markdown": "analysis.reproduction:markdown",
 }
 
 app = typer.Typer(
@@ -186,6 +188,23 @@ def replay(
 
 
 @app.command()
+def reproduce(
+    publication: Annotated[str, typer.Argument(help="hinton2015", metavar="PUBLICATION")],
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="where results are kept; without it, studies/<publication>")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="trainings of everything, each with another seed")] = 3,
+    threads: Annotated[int | None, typer.Option(min=1, help="of torch; without it, as many as it takes")] = None,
+) -> None:
+    """Run a publication's experiments again; the same command goes on with what is not there yet. Starts no Ray."""
+    with _plain_errors():
+        chosen = directory or Path("studies") / publication
+        table = _action("reproduce")(publication, chosen, num_seeds=seeds, num_threads=threads, console=Console())
+        typer.echo(_action("reproduced_markdown")(table))
+        typer.echo(f"{chosen / 'record.json'}, {chosen / 'table.json'}")
+
+
+@app.command()
 def presets() -> None:
     """List the presets that `run` knows by name."""
     for name in preset_names():
@@ -245,7 +264,7 @@ def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None, 
 def _verification_plan(config: StudyConfig) -> str:
     verify = config.verify
     parts = [f"at most {verify.max_students} students of the front and their partners"] if verify.max_students else []
-    parts += ["the best student of each method and network"] if verify.best_of_methods else []
+    parts += [f"the best student of each {', '.join(verify.best_of)}"] if verify.best_of else []
     if not parts:
         return "; the test images are not read"
     return f"; then train {' and '.join(parts)} again, with {verify.seeds} fresh seeds each, and read the test images"

@@ -13,10 +13,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from study.recipes import recipe_names
 from study.search.constraints import parse_constraints
-from trainables.config import DatasetConfig, Frozen, NamedConfig, TeacherConfig
+from trainables.config import AssistantConfig, DatasetConfig, Frozen, NamedConfig, TeacherConfig
 from trainables.hardware.settings import ProfileSettings
 from trainables.metrics import Source, latency_batch_size, metric
+from trainables.study_paths import MAX_ASSISTANTS
 
 
 class HalvingConfig(Frozen):
@@ -91,9 +93,16 @@ class VerifyConfig(Frozen):
 
     max_students: int = Field(4, ge=0, description="of the front, spread along it; 0: the test images are never read")
     seeds: int = Field(3, ge=1, description="fresh training seeds for each student and its partner")
-    best_of_methods: bool = Field(
-        default=False, description="also the most accurate student of each method and network: a ranking of methods"
+    best_of: tuple[str, ...] = Field(
+        (), description='parameters: also the most accurate student for each of their values, as in ["method", "width"]'
     )
+
+    @field_validator("best_of")
+    @classmethod
+    def _names_are_a_set(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError(f"{list(names)} names a parameter twice: each may stand once")
+        return names
 
 
 class StudyConfig(Frozen):
@@ -105,6 +114,9 @@ class StudyConfig(Frozen):
     storage: str | None = Field(None, description="an Optuna storage URL; None: a journal file in the study directory")
     dataset: DatasetConfig = DatasetConfig()
     teacher: TeacherConfig
+    assistants: tuple[AssistantConfig, ...] = Field(
+        (), max_length=MAX_ASSISTANTS, description="each taught by the one before it; the last one teaches the students"
+    )
     space: NamedConfig
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
@@ -149,20 +161,28 @@ class StudyConfig(Frozen):
             )
         return self
 
+    @property
+    def students_teacher(self) -> TeacherConfig:
+        """What teaches the students: the last assistant, where there is one."""
+        if not self.assistants:
+            return self.teacher
+        last = self.assistants[-1]
+        return TeacherConfig(model=last.model, training=last.training, outputs=self.teacher.outputs)
+
     def fingerprint(self, stage: Literal["teach", "profile", "study"]) -> str:
         """Hash of what changes a stage's result: data, networks, seeds and versions; not counts or resources."""
         versions = library_versions()  # Ray's and Optuna's change no number of a trial
         inputs: dict[str, Any] = {name: versions[name] for name in ("kd-study", "torch", "numpy")}
+        asked = self.model_dump(mode="json")
         fields = {
-            "teach": ("dataset", "teacher"),
+            "teach": ("dataset", "teacher", "assistants"),
             "profile": ("teacher", "space", "profile"),
-            "study": ("seed", "objectives", "dataset", "teacher", "space"),
+            "study": ("seed", "objectives", "dataset", "teacher", "assistants", "space"),
         }
         for field in fields[stage]:
-            value = getattr(self, field)
-            inputs[field] = value.model_dump(mode="json") if isinstance(value, Frozen) else value
-            if isinstance(value, TeacherConfig):
-                del inputs[field]["outputs"]  # how students are told its outputs, which are the same
+            inputs[field] = asked[field]
+        if "teacher" in inputs:
+            del inputs["teacher"]["outputs"]  # how students are told its outputs, which are the same
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -225,6 +245,8 @@ def _read_text(preset_or_path: str) -> tuple[str, str]:
             return path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: cannot be read: {error}") from error
+    if preset_or_path in recipe_names():
+        raise ValueError(f'"{preset_or_path}" is no study but a publication: kd-study reproduce {preset_or_path}')
     if preset_or_path not in preset_names():
         allowed = ", ".join(preset_names())
         raise ValueError(f'unknown preset "{preset_or_path}": allowed are {allowed}, or the path of a .toml file')

@@ -12,6 +12,7 @@ from study.progress import Progress
 from study.store import StudyStore
 from trainables.config import Frozen
 from trainables.data.image_arrays import TrainingData
+from trainables.study_paths import TeacherPaths
 from trainables.whole_files import read_record
 
 _Record = TypeVar("_Record", bound=Frozen)
@@ -27,6 +28,16 @@ class Launch:
     resources: TrialResources
     progress: Progress
     asked_to_end: Callable[[], bool]
+
+    @property
+    def students_teacher(self) -> TeacherPaths:
+        """Where what teaches the students stands: the teacher, or the last assistant."""
+        return self.store.paths.in_chain(len(self.store.config.assistants))
+
+    @property
+    def has_students(self) -> bool:
+        """Whether some have begun to learn: what they learn from stays as it is."""
+        return any(trial.epochs for trial in self.store.trials())
 
 
 def stored_record(path: Path, kind: type[_Record]) -> _Record | None:

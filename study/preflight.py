@@ -8,7 +8,7 @@ from optuna.distributions import FloatDistribution
 
 import search_spaces
 from search_spaces.space import SearchSpace
-from study.config import HalvingConfig, StudyConfig
+from study.config import HalvingConfig, StudyConfig, VerifyConfig
 from study.search.samplers import SAMPLERS
 from study.search.shares import method_shares
 from trainables import data as datasets
@@ -34,6 +34,7 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     if config.search.sampler == "grid":
         _check_finite(space, config.seed)
     data = split(datasets.load(config.dataset.name), config.dataset)
+    _check_best_of(config.verify, space, config.seed)
     students = _tried_students(space, config.seed)
     known = {model.key for model in space.architectures()}
     for student in students:
@@ -42,14 +43,29 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
                 f'space "{space.name}" suggests {student.model.key}, which is not among its architectures: '
                 f"{', '.join(sorted(known))}"
             )
-    for model in (config.teacher.model, *space.architectures()):
+    for model in (config.teacher.model, *(each.model for each in config.assistants), *space.architectures()):
         _check_model(model, data)
+    _check_assistants(config, data)
     for student in students:
-        check_student(student, config.teacher, data)
+        check_student(student, config.students_teacher, data)
     if config.search.early_stopping != "none":
         num_epochs = max(student.training.epochs for student in students)
         _check_rungs(config.search.halving, num_epochs, max(space.training_batch_sizes()), len(data.train))
     return space, data
+
+
+def _check_assistants(config: StudyConfig, data: TrainingData) -> None:
+    """See that each could begin under the one above it.
+
+    Raises:
+        ValueError: one could not; the message says which.
+    """
+    for place, assistant in enumerate(config.assistants):
+        above = config.model_copy(update={"assistants": config.assistants[:place]}).students_teacher
+        try:
+            check_student(assistant.student, above, data)
+        except ValueError as error:
+            raise ValueError(f"assistants.{place}: {error}") from error
 
 
 def _tried_students(space: SearchSpace, seed: int) -> list[StudentConfig]:
@@ -58,16 +74,38 @@ def _tried_students(space: SearchSpace, seed: int) -> list[StudentConfig]:
     return [space.suggest(study.ask()) for _ in range(len(space.baselines()) + NUM_TRIED_STUDENTS)]
 
 
+def _check_best_of(verify: VerifyConfig, space: SearchSpace, seed: int) -> None:
+    """See that the space has the parameters that make a kind of student.
+
+    Raises:
+        ValueError: it has one of them not; the message names those that it has.
+    """
+    names: set[str] = set()
+    for trial in _tried_trials(space, seed):
+        own = f"{trial.params.get('method')}_"
+        names |= {each for name in trial.params for each in (name, name.removeprefix(own))}
+    unknown = [name for name in verify.best_of if name not in names]
+    if unknown:
+        raise ValueError(
+            f'verify.best_of = {list(verify.best_of)}: space "{space.name}" has no parameter "{unknown[0]}" that '
+            f"varies; it has {', '.join(sorted(names))}"
+        )
+
+
+def _tried_trials(space: SearchSpace, seed: int) -> list[optuna.trial.FrozenTrial]:
+    study = _throwaway_study(space, seed)
+    for _ in range(len(space.baselines()) + NUM_TRIED_STUDENTS):
+        space.suggest(study.ask())
+    return study.get_trials(deepcopy=False)
+
+
 def _check_finite(space: SearchSpace, seed: int) -> None:
     """See that a grid can hold every student of the space.
 
     Raises:
         ValueError: a parameter takes any value of a range; the message names it.
     """
-    study = _throwaway_study(space, seed)
-    for _ in range(len(space.baselines()) + NUM_TRIED_STUDENTS):
-        space.suggest(study.ask())
-    for trial in study.get_trials(deepcopy=False):
+    for trial in _tried_trials(space, seed):
         for name, distribution in trial.distributions.items():
             if isinstance(distribution, FloatDistribution) and distribution.step is None:
                 raise ValueError(

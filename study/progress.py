@@ -36,6 +36,7 @@ class Progress:
         self._started_at = datetime.now(UTC)
         self._started = time.monotonic()
         self._stage, self._detail = "teach", ""
+        self._teachers: str | None = None
         self._trials: Sequence[TrialRecord] = ()
         self._num_ended_before: int | None = None
         self._search_started = 0.0
@@ -68,6 +69,11 @@ class Progress:
             self.line(f"{'':<8} {text}")
         self._write()
 
+    def show_teachers(self, text: str) -> None:
+        """Who teaches the students, from here on."""
+        self._teachers = text
+        self._write(at_once=True)
+
     def show_trials(self, trials: Sequence[TrialRecord], num_trials: int) -> None:
         """The trials as they stand now."""
         ended_before = {trial.number for trial in self._trials if trial.state in ENDED}
@@ -99,6 +105,7 @@ class Progress:
             started_at=self._started_at,
             updated_at=datetime.now(UTC),
             seconds_left=self._seconds_left(),
+            teachers=self._teachers,
             pid=os.getpid(),
             host=socket.gethostname(),
         )

@@ -1,40 +1,20 @@
 """`kd-study reproduce`: a publication's experiments run again, each run once, in one process and without Ray."""
 
-import logging
-import time
 from pathlib import Path
-from typing import cast, final
 
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from analysis.reproduction import TableRow, hinton2015_table
-from study.errors import StageFailedError, StudyInterruptedError
+from study.errors import StudyInterruptedError
 from study.locks import hold
 from study.recipes import read_recipe
-from trainables.checkpoints import load_state, save_state, save_weights
-from trainables.hardware.device import device_name, fixed_num_threads
-from trainables.hinton2015 import Experiment, Hinton2015Recipe, fingerprints, plan
-from trainables.hinton2015_results import ExperimentResult, Hinton2015Record
-from trainables.hinton2015_runs import (
-    DEVICE,
-    Images,
-    SoftTargets,
-    best_shift,
-    count_errors,
-    errors_at,
-    soft_targets,
-    start,
-    versions,
-)
-from trainables.models import num_parameters
-from trainables.resumption import ResumableTraining
-from trainables.teacher_outputs import Split
-from trainables.training import DistillationRun, TrainingDivergedError
-from trainables.whole_files import read_record, write_record, write_text
-
-logger = logging.getLogger(__name__)
+from study.reproduction_runs import Runs
+from trainables.hardware.device import fixed_num_threads
+from trainables.hinton2015 import Hinton2015Recipe, plan
+from trainables.hinton2015_results import Hinton2015Record
+from trainables.hinton2015_runs import Images, SoftTargets, start
+from trainables.whole_files import write_record, write_text
 
 
 def reproduce(
@@ -66,14 +46,14 @@ def run_recipe(
     _check(recipe, images)
     directory.mkdir(parents=True, exist_ok=True)
     with hold(directory / "lock"), fixed_num_threads(num_threads or torch.get_num_threads()):
-        runs = _Runs(recipe, directory, images, console)
+        runs = Runs(recipe, directory, images, console)
         experiments = [each for seed in range(num_seeds) for each in plan(recipe, seed)]
-        found = {each: runs.stored(each) for each in experiments}
-        console.print(f"{len(experiments)} runs, {sum(map(bool, found.values()))} of them done, in {directory}")
+        found = [runs.stored(each) for each in experiments]
+        console.print(f"{len(experiments)} runs, {sum(map(bool, found))} of them done, in {directory}")
         try:
-            for experiment in experiments:
-                found[experiment] = found[experiment] or runs.run(experiment)
-                done = tuple(each for each in found.values() if each is not None)
+            for place, experiment in enumerate(experiments):
+                found[place] = found[place] or runs.run(experiment)
+                done = tuple(each for each in found if each is not None)
                 table = _write(Hinton2015Record(recipe=recipe, num_seeds=num_seeds, results=done), directory)
         except KeyboardInterrupt as error:
             raise StudyInterruptedError(
@@ -95,139 +75,3 @@ def _write(record: Hinton2015Record, directory: Path) -> list[TableRow]:
     write_record(directory / "record.json", record)
     write_text(directory / "table.json", "[\n" + ",\n".join(row.model_dump_json() for row in table) + "\n]\n")
     return table
-
-
-@final
-class _Runs:
-    """The runs of one directory. A result is written last: where it stands, weights and soft targets are whole."""
-
-    def __init__(self, recipe: Hinton2015Recipe, directory: Path, images: Images, console: Console) -> None:
-        self._recipe = recipe
-        self._directory = directory
-        self._images = images
-        self._console = console
-        self._versions = versions()
-        self._last_read: tuple[Path, SoftTargets] | None = None
-
-    def stored(self, experiment: Experiment) -> ExperimentResult | None:
-        """The result that is there.
-
-        Raises:
-            ValueError: it cannot be read, or is of other settings or versions.
-        """
-        path = self._path(experiment, "json")
-        result = read_record(path, ExperimentResult)
-        if result is not None and result.fingerprint != self._fingerprint(experiment):
-            raise ValueError(
-                f"{path}: is of other settings or versions ({_in_words(result.versions)}): "
-                "choose another --dir, or delete it and what was taught by it"
-            )
-        return result
-
-    def run(self, experiment: Experiment) -> ExperimentResult:
-        """Train it, from its last whole epoch where there is one, and write what came of it.
-
-        Raises:
-            StageFailedError: its training diverged.
-        """
-        began = time.perf_counter()
-        state = self._path(experiment, "state.pt")
-        training = ResumableTraining(self._start(experiment), state, self._fingerprint(experiment))
-        where = f"seed {experiment.seed}, {experiment.key}"
-        try:
-            with self._console.status(where) as status:
-                for trained, _ in training.epochs():
-                    epochs = experiment.student.training.epochs
-                    status.update(f"{where}: epoch {trained.epoch:g} of {epochs}, loss {trained.train_loss:.4f}")
-            result = self._result(experiment, training)
-        except TrainingDivergedError as error:
-            raise StageFailedError(f"{where}: {error}") from error
-        weights = {name: tensor.cpu() for name, tensor in training.run.model.state_dict().items()}
-        save_weights(self._path(experiment, "safetensors"), weights, metadata={"run": result.fingerprint})
-        if any(each.taught_by == experiment.key for each in plan(self._recipe, experiment.seed)):
-            targets = soft_targets(training.run)
-            tensors = {"train": targets.train_NC, "validation": targets.validation_NC}
-            save_state(self._path(experiment, "soft.pt"), tensors)
-        write_record(self._path(experiment, "json"), result)
-        state.unlink(missing_ok=True)
-        self._console.print(f"{where}: {_errors_in_words(result)}, {time.perf_counter() - began:.0f} s")
-        return result
-
-    def _start(self, experiment: Experiment) -> DistillationRun:
-        teacher = None
-        if experiment.taught_by is not None:
-            teacher = self._soft_targets(self._other(experiment, experiment.taught_by))
-        return start(experiment, self._images, teacher)
-
-    def _result(self, experiment: Experiment, training: ResumableTraining) -> ExperimentResult:
-        run, classes = training.run, experiment.shifted_classes
-        measured: dict[str, object] = {}
-        if experiment.is_twin:
-            logits_NC = run.all_logits(Split.VALIDATION)
-            labels_N = self._images.for_training(experiment).images[Split.VALIDATION].labels_N
-            measured["validation"] = count_errors(logits_NC, labels_N)
-            if classes:
-                measured["validation_shifted"] = best_shift(logits_NC, labels_N, classes)
-        else:
-            test = self._images.test()
-            logits_NC = run.logits_of(test)
-            measured["test"] = count_errors(logits_NC, test.labels_N)
-            if experiment.shift_chosen_by is not None:
-                shift = self._chosen_shift(self._other(experiment, experiment.shift_chosen_by))
-                measured["test_shifted"] = errors_at(logits_NC, test.labels_N, classes, shift)
-                measured["test_shifted_on_test"] = best_shift(logits_NC, test.labels_N, classes)
-        return ExperimentResult.model_validate(
-            measured
-            | {
-                "experiment": experiment,
-                "fingerprint": self._fingerprint(experiment),
-                "num_parameters": num_parameters(run.model),
-                "num_images_shown": self._images.num_shown(experiment),
-                "train_seconds": training.seconds,
-                "num_threads": torch.get_num_threads(),
-                "device": device_name(DEVICE),
-                "versions": self._versions,
-            }
-        )
-
-    def _chosen_shift(self, twin: Experiment) -> float:
-        result = self.stored(twin)
-        if result is None or result.validation_shifted is None:
-            raise ValueError(f"{self._path(twin, 'json')}: is gone, or chose no shift; the same command makes it again")
-        return result.validation_shifted.shift
-
-    def _soft_targets(self, teacher: Experiment) -> SoftTargets:
-        path = self._path(teacher, "soft.pt")
-        if self._last_read is None or self._last_read[0] != path:
-            try:
-                state = load_state(path)
-            except (ValueError, OSError) as error:
-                result = self._path(teacher, "json")
-                raise ValueError(f"{path}: cannot be read: delete {result} too, and it is trained again") from error
-            tensors = [cast("Tensor", state[name]) for name in ("train", "validation")]
-            self._last_read = path, SoftTargets(*tensors)
-        return self._last_read[1]
-
-    def _other(self, experiment: Experiment, key: str) -> Experiment:
-        return next(each for each in plan(self._recipe, experiment.seed) if each.key == key)
-
-    def _fingerprint(self, experiment: Experiment) -> str:
-        return fingerprints(plan(self._recipe, experiment.seed), self._recipe, self._versions)[experiment.key]
-
-    def _path(self, experiment: Experiment, suffix: str) -> Path:
-        return self._directory / f"seed-{experiment.seed}" / f"{experiment.key}.{suffix}"
-
-
-def _errors_in_words(result: ExperimentResult) -> str:
-    parts = []
-    for images, errors in (("validation", result.validation), ("test", result.test)):
-        if errors is not None:
-            parts.append(f"{errors.num_wrong} of {errors.num_images:,} {images} images wrong")
-    for shifted in (result.validation_shifted, result.test_shifted):
-        if shifted is not None:
-            parts.append(f"{shifted.errors.num_wrong} with the biases moved by {shifted.shift:+g}")
-    return ", ".join(parts)
-
-
-def _in_words(named: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in named.items())

@@ -12,6 +12,7 @@ from ray import tune
 from analysis.hypervolume import reference_point
 from analysis.pareto import candidates, values_of
 from analysis.report import write_report
+from analysis.report_capacity import capacity_words
 from analysis.report_ranking import ranking_words
 from analysis.report_verified import verified_words
 from analysis.results import read_study
@@ -28,6 +29,7 @@ from study.search.scheduler import StudyScheduler
 from study.search.searcher import StudySearcher
 from study.search.slots import Slots
 from study.store import StudyStore
+from study.teach import teach
 from study.verify import verify
 from trainables.config import ModelConfig, StudentConfig, TrialAssignment
 from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord
@@ -36,7 +38,7 @@ from trainables.profile import describe_device, profile_architectures
 from trainables.records import REFERENCE_ATTRIBUTE, TeacherRecord
 from trainables.student import StudentTrial
 from trainables.study_paths import StudyPaths
-from trainables.teacher import load_teacher, train_teacher
+from trainables.teacher import load_teacher
 from trainables.whole_files import write_record, write_text
 
 
@@ -57,7 +59,7 @@ def run_stages(launch: Launch) -> Path:
         progress.stage("report", "tables and figures")
         report = write_report(paths.root)
         results = read_study(paths.root)
-        for sentence in [*verified_words(results), *ranking_words(results)]:
+        for sentence in [*verified_words(results), *ranking_words(results), *capacity_words(results)]:
             progress.line(sentence)
     except (KeyboardInterrupt, StudyInterruptedError) as error:
         progress.finish("interrupted", f"kd-study resume {paths.root}")
@@ -83,43 +85,12 @@ def _verify(launch: Launch, teacher: TeacherRecord) -> None:
         raise
 
 
-def teach(launch: Launch) -> TeacherRecord:
-    """The teacher: stored already, or trained now on a whole device."""
-    paths, config = launch.store.paths, launch.store.config
-    fingerprint = config.fingerprint("teach")
-    record = stored_record(paths.teacher_json, TeacherRecord)
-    # Students that have learned from a teacher keep it, whatever has changed since.
-    if record is not None and (record.fingerprint == fingerprint or _has_students(launch)):
-        launch.progress.stage(
-            "teach", f"stored: {record.model.key}, validation accuracy {record.validation_accuracy:.4f}"
-        )
-        return record
-    launch.progress.stage("teach", f"training {config.teacher.model.key} for {config.teacher.training.epochs} epochs")
-    device = whole_device(config.resources)
-    outputs = task(train_teacher, cpus=device.cpus, gpus=device.gpus, streams=True).remote(
-        config.teacher, launch.data, paths, fingerprint, device.cpus
-    )
-    for output in streamed(outputs):
-        if isinstance(output, TeacherRecord):
-            write_record(paths.teacher_json, output)  # last: where it stands, the teacher is complete
-            paths.teacher_checkpoint.unlink(missing_ok=True)
-            record = output
-        else:
-            launch.progress.detail(
-                f"epoch {output['epoch']:.0f} of {config.teacher.training.epochs}: "
-                f"validation accuracy {output['validation_accuracy']:.4f}, {output['seconds']:.0f} s"
-            )
-    if record is None:
-        raise RuntimeError("the teacher's task ended without its record")
-    return record
-
-
 def profile(launch: Launch) -> ProfilesRecord:
     """Every architecture of the space, and the teacher, measured alone: stored, kept from another study, or now."""
     paths, config = launch.store.paths, launch.store.config
     fingerprint = config.fingerprint("profile")
     stored = stored_record(paths.profiles_json, ProfilesRecord)
-    if stored is not None and (stored.fingerprint == fingerprint or _has_students(launch)):
+    if stored is not None and (stored.fingerprint == fingerprint or launch.has_students):
         launch.progress.stage("profile", f"stored: {len(stored.students) + 1} networks")
         return stored
     known = _measured_profiles(launch, [config.teacher.model, *launch.space.architectures()])
@@ -182,7 +153,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         return
     launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once")
     launch_number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
-    arrays = load_teacher(store.paths, teacher, stored_only=store.config.teacher.outputs == "stored")
+    arrays = load_teacher(launch.students_teacher, teacher, stored_only=store.config.teacher.outputs == "stored")
     trainable = tune.with_parameters(StudentTrial, data=launch.data, teacher=arrays)
     trainable.__qualname__ = StudentTrial.__qualname__  # what the dashboard and the process list show
     tuner = tune.Tuner(
@@ -241,10 +212,6 @@ def _keep_reference(store: StudyStore) -> None:
     if finished and REFERENCE_ATTRIBUTE not in store.study.user_attrs:
         chosen = reference_point(values_of(finished, objectives), objectives)
         store.study.set_user_attr(REFERENCE_ATTRIBUTE, chosen.tolist())
-
-
-def _has_students(launch: Launch) -> bool:
-    return any(trial.epochs for trial in launch.store.trials())
 
 
 def _assignment(proposal: Proposal, paths: StudyPaths, resources: TrialResources) -> TrialAssignment:

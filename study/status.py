@@ -52,7 +52,8 @@ def status_view(status: StatusRecord) -> RenderableType:
     )
     left = "" if status.seconds_left is None else f"  about {_duration(status.seconds_left)} left"
     trials = Text(f"trials: {counts or 'none yet'}, of {status.num_target_trials}{left}")
-    return Group(head, trials, front_table(status)) if status.front else Group(head, trials)
+    lines = [head, *([] if status.teachers is None else [Text(f"teacher: {status.teachers}")]), trials]
+    return Group(*lines, front_table(status)) if status.front else Group(*lines)
 
 
 def front_table(status: StatusRecord) -> Table:

@@ -10,7 +10,7 @@ from analysis.findings import accuracy
 from analysis.pareto import candidates, front
 from analysis.students import LABELS_METHOD, method
 from study.config import VerifyConfig
-from trainables.config import LossConfig, StudentConfig
+from trainables.config import Frozen, LossConfig, StudentConfig
 from trainables.metrics import METRICS, Metric
 from trainables.randomness import derive_seed
 from trainables.records import TrialRecord
@@ -42,8 +42,7 @@ def plan(
         if trial.student is not None:
             partner = partner_of(trial.student, trials)
             chosen += [(trial.number, Role.STUDENT, trial.student), (trial.number, Role.PARTNER, partner)]
-    if config.best_of_methods:
-        chosen += [(trial.number, Role.BEST_OF_METHOD, trial.student) for trial in best_of_methods(trials)]
+    chosen += [(trial.number, Role.BEST, trial.student) for trial in best_of(trials, config.best_of)]
     return [
         _planned(number, role, index, student, seed, teacher_fingerprint)
         for number, role, student in chosen
@@ -52,12 +51,15 @@ def plan(
     ]
 
 
-def best_of_methods(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Of each network and method the finished student with the best validation accuracy, in the order of its trials."""
-    best: dict[tuple[str, str], TrialRecord] = {}
-    for trial in candidates(trials, (METRICS["validation_accuracy"],)):
+def best_of(trials: Sequence[TrialRecord], names: Sequence[str]) -> list[TrialRecord]:
+    """For each combination of the parameters' values the finished student with the best validation accuracy.
+
+    A parameter that a trial does not have is a value of its own. Without names there is none; in the order of trials.
+    """
+    best: dict[tuple[bool | int | float | str | None, ...], TrialRecord] = {}
+    for trial in candidates(trials, (METRICS["validation_accuracy"],)) if names else ():
         if trial.student is not None:
-            key = (trial.student.model.key, method(trial))
+            key = tuple(trial.parameter(name) for name in names)
             best[key] = max(best.get(key, trial), trial, key=accuracy)
     return sorted(best.values(), key=lambda trial: trial.number)
 
@@ -76,17 +78,23 @@ def spread(students: Sequence[TrialRecord], max_students: int) -> list[TrialReco
 def partner_of(student: StudentConfig, trials: Sequence[TrialRecord]) -> StudentConfig | None:
     """The same network trained in the same way by another method, so that the method is all that differs.
 
-    Labels for a distilled student; for a labels-only one the best distillation that finished on the same network.
+    Labels for a distilled student; for a labels-only one the best distillation that finished on the same network and
+    was shown the same images and labels.
 
     Returns:
-        The partner; None for a labels-only student whose network no finished trial has distilled into.
+        The partner; None for a student without labels, which nothing else could teach, and for a labels-only one with
+        nothing to compare it with.
     """
     if student.loss.name != LABELS_METHOD:
+        if student.transfer.label_share == 0.0:
+            return None
         return student.model_copy(update={"loss": LossConfig(name=LABELS_METHOD)})
     distilled = [
         trial
         for trial in candidates(trials, (METRICS["validation_accuracy"],))
-        if trial.student is not None and trial.student.model == student.model and method(trial) != LABELS_METHOD
+        if trial.student is not None
+        and (trial.student.model, trial.student.transfer) == (student.model, student.transfer)
+        and method(trial) != LABELS_METHOD
     ]
     best = max(distilled, key=accuracy, default=None)
     if best is None or best.student is None:
@@ -103,8 +111,11 @@ def fresh_seed(seed: int, index: int) -> int:
 def _planned(
     trial: int, role: Role, index: int, student: StudentConfig, seed: int, teacher_fingerprint: str
 ) -> PlannedRun:
-    training = student.training.model_copy(update={"seed": fresh_seed(seed, index)})
-    seeded = student.model_copy(update={"training": training})
+    fresh = fresh_seed(seed, index)
+    changed: dict[str, Frozen] = {"training": student.training.model_copy(update={"seed": fresh})}
+    if not student.transfer.is_everything:  # the images are drawn anew too: which ones they are is luck as well
+        changed["transfer"] = student.transfer.model_copy(update={"seed": fresh})
+    seeded = student.model_copy(update=changed)
     inputs = json.dumps([teacher_fingerprint, seeded.model_dump(mode="json")], sort_keys=True)
     fingerprint = hashlib.sha256(inputs.encode()).hexdigest()[:16]
     return PlannedRun(trial=trial, role=role, seed_index=index, student=seeded, fingerprint=fingerprint)

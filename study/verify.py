@@ -24,7 +24,7 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
         StageFailedError: a task failed.
     """
     store, config = launch.store, launch.store.config
-    if config.verify.max_students == 0 and not config.verify.best_of_methods:
+    if config.verify.max_students == 0 and not config.verify.best_of:
         launch.progress.stage("verify", "left out (verify.max_students = 0): the test images are not read")
         return
     objectives = [metric(name) for name in config.objectives]
@@ -36,7 +36,11 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
     verified = stored_record(store.paths.verification_json, VerificationRecord)
     known = {each.fingerprint: run for each in planned if (run := _stored(launch, each)) is not None}
     is_whole = all(each.fingerprint in known for each in planned)
-    if verified is not None and is_whole and list(map(_identity, verified.runs)) == list(map(_identity, planned)):
+    if (
+        verified is not None
+        and is_whole
+        and _asked(verified.best_of, verified.runs) == _asked(config.verify.best_of, planned)
+    ):
         launch.progress.stage("verify", f"stored: {_what(planned)}, {len(planned)} runs")
         return
     missing = list({each.fingerprint: each for each in planned if each.fingerprint not in known}.values())
@@ -49,6 +53,7 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
     record = VerificationRecord(
         trials=students,
         num_seeds=config.verify.seeds,
+        best_of=config.verify.best_of,
         teacher=on_test,
         runs=tuple(_as_planned(each, known[each.fingerprint]) for each in planned),
     )
@@ -58,15 +63,16 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
 def _what(planned: Sequence[PlannedRun]) -> str:
     """Which students, in words."""
     num_front, num_best = (
-        len({each.trial for each in planned if each.role is role}) for role in (Role.STUDENT, Role.BEST_OF_METHOD)
+        len({each.trial for each in planned if each.role is role}) for role in (Role.STUDENT, Role.BEST)
     )
     parts = [f"{num_front} students of the front and their partners"] if num_front else []
-    parts += [f"the best {num_best} of their method and network"] if num_best else []
+    parts += [f"the best {num_best} of their kind"] if num_best else []
     return " and ".join(parts)
 
 
-def _identity(run: PlannedRun) -> tuple[int, str, int, str]:
-    return run.trial, run.role, run.seed_index, run.fingerprint
+def _asked(best_of: tuple[str, ...], runs: Sequence[PlannedRun]) -> tuple[object, ...]:
+    """What makes two verifications the same."""
+    return best_of, [(run.trial, run.role, run.seed_index, run.fingerprint) for run in runs]
 
 
 def _stored(launch: Launch, planned: PlannedRun) -> VerifiedRun | None:
@@ -89,14 +95,14 @@ def _train(
     """Make the missing runs, adding each to `known`; returns what the teacher is worth on the test images."""
     store, resources = launch.store, launch.resources
     arrays, test = (
-        load_teacher(store.paths, teacher, stored_only=store.config.teacher.outputs == "stored"),
+        load_teacher(launch.students_teacher, teacher, stored_only=store.config.teacher.outputs == "stored"),
         load_test_split(store.config.dataset.name),
     )
     device = whole_device(store.config.resources)
     on_test: SplitMetrics
     on_test, logits_NC = result_of(
         task(teacher_on_test, cpus=device.cpus, gpus=device.gpus).remote(
-            store.config.teacher, arrays, launch.data, test, device.cpus
+            store.config.students_teacher, arrays, launch.data, test, device.cpus
         )
     )
     inputs = ray.put(VerificationInputs(launch.data, arrays, test, logits_NC))

@@ -81,9 +81,9 @@ def _check_same_task(source: Path, theirs: StudyConfig, ours: StudyConfig) -> No
     Raises:
         ValueError: the message names the fields that differ.
     """
-    for what in ("dataset", "teacher"):
-        there, here = getattr(theirs, what).model_dump(mode="json"), getattr(ours, what).model_dump(mode="json")
-        differing = differences(there, here, what)
+    for what in ("dataset", "teacher", "assistants"):
+        there, here = ({what: each.model_dump(mode="json")[what]} for each in (theirs, ours))
+        differing = differences(there, here)
         if differing:
             raise ValueError(f"--warm-start {source}: its {what} is another: {'; '.join(differing)}")
 

@@ -1,9 +1,9 @@
 """What a teacher, a student and a dataset are, as frozen data: checked when built, and equal when their fields are."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OptionScalar = bool | int | float | str
 OptionValue = OptionScalar | tuple[OptionScalar, ...]
@@ -111,6 +111,15 @@ class TeacherConfig(Frozen):
         "auto", description="auto: the network itself is run where a method or its views need it; stored: never"
     )
 
+    @model_validator(mode="after")
+    def _labels_are_of_whole_images(self) -> Self:
+        if self.training.augmentation.mixup:
+            raise ValueError(
+                f"training.augmentation.mixup = {self.training.augmentation.mixup:g}: must be 0 for a teacher, which "
+                "learns from labels; a mixed image has none"
+            )
+        return self
+
 
 class StudentConfig(Frozen):
     """One candidate: its network, what teaches it, and how it is trained."""
@@ -119,6 +128,23 @@ class StudentConfig(Frozen):
     loss: LossConfig
     training: TrainingConfig
     transfer: TransferConfig = TransferConfig()
+
+
+class AssistantConfig(Frozen):
+    """A network that is taught by the teacher, or the assistant before it, and teaches what comes below it.
+
+    A student learns little from a teacher that is far larger; one of a size between may bridge the gap (Mirzadeh et
+    al., AAAI 2020, "Improved Knowledge Distillation via Teacher Assistant").
+    """
+
+    model: ModelConfig
+    loss: LossConfig = LossConfig(name="kd")
+    training: TrainingConfig
+
+    @property
+    def student(self) -> StudentConfig:
+        """What it is to the one above it."""
+        return StudentConfig(model=self.model, loss=self.loss, training=self.training)
 
 
 class TrialAssignment(Frozen):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from trainables.config import Frozen, ModelConfig, StudentConfig
+from trainables.config import Frozen, LossConfig, ModelConfig, StudentConfig
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -36,9 +36,10 @@ class StudyRecord(Frozen):
 
 
 class TeacherRecord(Frozen):
-    """The trained teacher: accuracy on validation, and the stage's inputs as a fingerprint."""
+    """The trained teacher, or an assistant: accuracy on validation, and the stage's inputs as a fingerprint."""
 
     model: ModelConfig
+    loss: LossConfig | None = Field(None, description="by which an assistant was taught; None: the teacher, on labels")
     num_parameters: int
     validation_accuracy: float
     validation_nll: float
@@ -208,5 +209,6 @@ class StatusRecord(Frozen):
     started_at: datetime
     updated_at: datetime
     seconds_left: float | None
+    teachers: str | None = Field(None, description="the teacher, and the assistants below it, once they are trained")
     pid: int
     host: str

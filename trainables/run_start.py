@@ -38,6 +38,8 @@ def student_run(student: StudentConfig, data: DeviceData, teacher: Teacher | Tea
     """
     labels_M = data.images[Split.TRAIN].labels_N.cpu().numpy()
     transfer = None if student.transfer.is_everything else transfer_set(labels_M, student.transfer)
+    if transfer is not None:
+        labels_M = transfer.labels_M
     model = initial_model(student.model, data.input_shape, data.num_classes, student.training.seed)
     of_teacher = (lambda: teacher.feature_shapes) if isinstance(teacher, Teacher) else dict
     loss = _initial_loss(student, data.num_classes, labels_M, _shapes_of(model, data.input_shape), of_teacher)
@@ -61,11 +63,11 @@ def check_student(student: StudentConfig, teacher: TeacherConfig, data: Training
     Raises:
         ValueError: what `student_run` would raise.
     """
-    transfer_set(data.train.labels_N, student.transfer)
+    labels_M = transfer_set(data.train.labels_N, student.transfer).labels_M
     model = initial_model(student.model, data.input_shape, data.num_classes, student.training.seed)
     network = initial_model(teacher.model, data.input_shape, data.num_classes, teacher.training.seed)
     shapes = (_shapes_of(each, data.input_shape) for each in (model, network))
-    loss = _initial_loss(student, data.num_classes, data.train.labels_N, *shapes)
+    loss = _initial_loss(student, data.num_classes, labels_M, *shapes)
     check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs == "auto")
 
 
@@ -147,7 +149,10 @@ def _initial_loss(
     of_student: Callable[[], Mapping[str, tuple[int, ...]]],
     of_teacher: Callable[[], Mapping[str, tuple[int, ...]]],
 ) -> DistillationLoss:
-    """The loss; parameters of its own, where it has some, come from a stream of their own."""
+    """The loss; parameters of its own, where it has some, come from a stream of their own.
+
+    `labels_M`: of every training image, UNLABELLED where the student is not told.
+    """
     context = LossContext(
         num_classes=num_classes,
         num_train_images=len(labels_M),

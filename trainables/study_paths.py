@@ -3,6 +3,34 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+MAX_ASSISTANTS = 8  # between a teacher and its students
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherPaths:
+    """Every path of a network that teaches: of the teacher's, or of an assistant's."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """`TeacherRecord`, written last: where it stands, the folder is complete."""
+        return self.folder / "teacher.json"
+
+    @property
+    def weights(self) -> Path:
+        """Its weights."""
+        return self.folder / "teacher.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """State of its unfinished training."""
+        return self.folder / "checkpoint.pt"
+
+    def logits(self, split: str) -> Path:
+        """Its logits on the un-augmented images of "train" or "validation", float32 (images, classes)."""
+        return self.folder / f"{split}_logits.npy"
+
 
 @dataclass(frozen=True, slots=True)
 class StudyPaths:
@@ -46,28 +74,13 @@ class StudyPaths:
         return self.root / "failure.txt"
 
     @property
-    def teacher(self) -> Path:
-        """Folder of the teacher's weights, stored outputs and `TeacherRecord`."""
-        return self.root / "teacher"
+    def teacher(self) -> TeacherPaths:
+        """The teacher's weights, stored outputs and `TeacherRecord`."""
+        return TeacherPaths(self.root / "teacher")
 
-    @property
-    def teacher_json(self) -> Path:
-        """`TeacherRecord`, written last: where it stands, the folder is complete."""
-        return self.teacher / "teacher.json"
-
-    @property
-    def teacher_weights(self) -> Path:
-        """The teacher's weights."""
-        return self.teacher / "teacher.safetensors"
-
-    @property
-    def teacher_checkpoint(self) -> Path:
-        """State of an unfinished teacher."""
-        return self.teacher / "checkpoint.pt"
-
-    def teacher_logits(self, split: str) -> Path:
-        """The teacher's logits on the un-augmented images of "train" or "validation", float32 (images, classes)."""
-        return self.teacher / f"{split}_logits.npy"
+    def in_chain(self, place: int) -> TeacherPaths:
+        """The same of the place-th that teaches: the teacher itself at 0, then the assistants below it."""
+        return self.teacher if place == 0 else TeacherPaths(self.teacher.folder / "assistants" / str(place))
 
     @property
     def profiles_json(self) -> Path:
@@ -112,7 +125,8 @@ class StudyPaths:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder that files are written into whole."""
-        return (self.root, self.teacher, self.root / "checkpoints", self.root / "students", self.verify)
+        teaching = [self.in_chain(place).folder for place in range(1 + MAX_ASSISTANTS)]
+        return (self.root, *teaching, self.root / "checkpoints", self.root / "students", self.verify)
 
     @property
     def report_html(self) -> Path:

@@ -115,7 +115,7 @@ def write_study(
 ) -> Path:
     """Write a study directory of exactly these trials, numbered in their order, and return it."""
     paths = StudyPaths(root)
-    paths.teacher.mkdir(parents=True, exist_ok=True)
+    paths.teacher.folder.mkdir(parents=True, exist_ok=True)
     record = StudyRecord(
         name=name,
         created_at=CREATED_AT,
@@ -126,7 +126,7 @@ def write_study(
     )
     paths.study_json.write_text(record.model_dump_json(), encoding="utf-8")
     if teacher:
-        paths.teacher_json.write_text(teacher_record().model_dump_json(), encoding="utf-8")
+        paths.teacher.record.write_text(teacher_record().model_dump_json(), encoding="utf-8")
     if profiles:
         paths.profiles_json.write_text(profiles_record(trials, has_gpu=has_gpu).model_dump_json(), encoding="utf-8")
     store_trials(JournalStorage(JournalFileBackend(str(paths.journal))), name, trials, objectives)

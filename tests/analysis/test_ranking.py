@@ -31,14 +31,15 @@ def study(root: Path, errors: Mapping[int, Sequence[Sequence[int | None]]]) -> S
     results = read_study(write_study(root, made))
     flat = [each for rows in errors.values() for each in rows]
     sides = {
-        (trial.number, Role.BEST_OF_METHOD): (
+        (trial.number, Role.BEST): (
             trial.student,
             [None if count is None else 1.0 - count / 10_000 for count in counts],
         )
         for trial, counts in zip(results.trials, flat, strict=True)
         if trial.student is not None
     }
-    write_record(StudyPaths(root).verification_json, verification(sides).model_copy(update={"trials": ()}))
+    best_of = {"trials": (), "best_of": ("method", "width")}
+    write_record(StudyPaths(root).verification_json, verification(sides).model_copy(update=best_of))
     return read_study(root)
 
 
@@ -132,4 +133,4 @@ def test_study_without_a_ranking_says_nothing_of_one(realistic_study: Path) -> N
 def test_report_has_the_ranking_where_no_student_of_the_front_was_verified(tmp_path: Path) -> None:
     page = write_report(tmp_path, images=False).read_text("utf-8")
     assert "Which method is best" in page
-    assert "only the best of each method" in page
+    assert "only the best of each kind" in page

@@ -66,8 +66,8 @@ def test_journal_of_another_study_is_refused(tmp_path: Path) -> None:
 
 def test_record_with_an_unknown_field_is_refused_by_its_path(tmp_path: Path) -> None:
     paths = StudyPaths(write_study(tmp_path, [MadeTrial()]))
-    record = json.loads(paths.teacher_json.read_text(encoding="utf-8"))
-    paths.teacher_json.write_text(json.dumps(record | {"colour": "red"}), encoding="utf-8")
+    record = json.loads(paths.teacher.record.read_text(encoding="utf-8"))
+    paths.teacher.record.write_text(json.dumps(record | {"colour": "red"}), encoding="utf-8")
     with pytest.raises(ValueError, match=r"teacher\.json: cannot be read: colour: "):
         read_study(tmp_path)
 

@@ -63,18 +63,18 @@ def test_directory_holds_what_was_promised_and_no_state_of_ended_trials(finished
     for path in (paths.study_json, paths.status_json, paths.report_html, paths.front_csv, paths.trials_csv):
         assert path.stat().st_size > 0
     assert not list((finished.directory / "checkpoints").glob("*.pt"))
-    assert not paths.teacher_checkpoint.exists()
+    assert not paths.teacher.checkpoint.exists()
     for number in range(6):
         assert "classifier.weight" in load_file(paths.student_weights(number))
 
 
 def test_stored_teacher_outputs_are_those_of_its_weights(finished: FinishedStudy) -> None:
     paths = StudyPaths(finished.directory)
-    teacher = TeacherRecord.model_validate_json(paths.teacher_json.read_bytes())
-    logits = np.load(paths.teacher_logits("validation"))
+    teacher = TeacherRecord.model_validate_json(paths.teacher.record.read_bytes())
+    logits = np.load(paths.teacher.logits("validation"))
     assert logits.shape == (100, 10)
     assert logits.dtype == np.float32
-    assert np.load(paths.teacher_logits("train")).shape == (600, 10)
+    assert np.load(paths.teacher.logits("train")).shape == (600, 10)
     assert 0.1 < teacher.validation_accuracy <= 1.0
 
 

@@ -9,6 +9,8 @@ from study.preflight import prepare
 from tests.factories import study_config
 from trainables.config import LossConfig, ModelConfig, StudentConfig, TrainingConfig
 
+CNN = {"name": "cnn", "options": {"width": 2}}
+
 
 class Space:
     """A user's own space, with a mistake in it."""
@@ -57,7 +59,7 @@ def test_users_own_space_is_found_by_module_and_name() -> None:
             {"space": own_space(suggested="mlp")},
             r"suggests mlp\(width=1\), .* its architectures: cnn\(width=1\)",
         ),
-        ({"space": own_space(loss="nope")}, 'unknown loss "nope": allowed are kd, labels'),
+        ({"space": own_space(loss="nope")}, 'unknown loss "nope": allowed are .*kd, .*labels'),
         ({"space": {"name": "cnn_distilation"}}, 'unknown space "cnn_distilation": allowed are cnn_distillation'),
         ({"space": {"name": "no_such_package:Space"}}, 'there is no module "no_such_package"'),
         ({"space": {"name": "study.config:Nothing"}}, 'module "study.config" has no "Nothing"'),
@@ -85,6 +87,25 @@ def test_users_own_space_is_found_by_module_and_name() -> None:
             {"teacher": {"model": {"name": "cnn", "options": {"width": "wide"}}, "training": {"epochs": 1}}},
             'model "cnn": .*width',
         ),
+        (
+            {"verify": {"best_of": ["method", "depth"]}},
+            r'verify\.best_of = .* has no parameter "depth" that varies; it has alpha, .*, temperature, width',
+        ),
+        (
+            {"space": {"name": "cnn_distillation", "options": {"omitted_classes": [3, 12]}}},
+            r"omitted_classes: there is no class 12; there are \[0, 1, 2,",
+        ),
+        (
+            {"assistants": [{"model": CNN, "loss": {"name": "nope"}, "training": {"epochs": 1}}]},
+            r'assistants\.0: unknown loss "nope"',
+        ),
+        (
+            {
+                "teacher": {"model": CNN, "training": {"epochs": 1}, "outputs": "stored"},
+                "assistants": [{"model": CNN, "loss": {"name": "attention"}, "training": {"epochs": 1}}],
+            },
+            r'assistants\.0: method "attention" needs features, which stored outputs do not give',
+        ),
         ({"search": {"trials_per_method": {"dkd": 3}}}, "names dkd: it must name the methods of the space, labels, kd"),
         ({"search": {"num_trials": 9, "trials_per_method": {"labels": 3, "kd": 5}}}, "adds up to 8: .*num_trials = 9"),
         ({"space": {"name": ".foo:bar"}}, r'space "\.foo:bar": "\.foo" cannot be imported'),
@@ -97,3 +118,17 @@ def test_mistake_is_one_line_that_names_it(change: dict[str, object], message: s
     with pytest.raises(ValueError, match=message) as caught:
         prepare(study_config(**change))
     assert "\n" not in str(caught.value)
+
+
+def test_kinds_may_be_told_apart_by_what_a_method_has_for_itself() -> None:
+    space = {"name": "cnn_distillation", "options": {"widths": [1], "label_shares": [0.0, 1.0]}}
+    prepare(study_config(space=space, verify={"best_of": ["method", "label_share"]}))
+
+
+def test_students_are_checked_against_the_last_assistant() -> None:
+    """A hint from a layer that the teacher has, and the assistant has not."""
+    hint = {"name": "tests.study.test_preflight:Space", "options": {"loss": "hint"}}
+    prepare(study_config(space=hint))
+    below = {"model": {"name": "mlp", "options": {"hidden": [8]}}, "training": {"epochs": 1}}
+    with pytest.raises(ValueError, match=r'teacher_layer "hidden1" gives \(8,\)'):
+        prepare(study_config(space=hint, assistants=[below]))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from analysis.results import read_study
 from study.config import VerifyConfig
-from study.verification_plan import best_of_methods, fresh_seed, partner_of, plan, spread
+from study.verification_plan import best_of, fresh_seed, partner_of, plan, spread
 from tests.analysis.study_directory import MadeTrial, write_study
-from trainables.config import LossConfig
+from trainables.config import LossConfig, TransferConfig
 from trainables.metrics import metric
 from trainables.records import TrialRecord
 from trainables.verified import PlannedRun, Role
@@ -137,7 +137,7 @@ def test_impossible_settings_are_refused(fields: dict[str, int]) -> None:
         VerifyConfig(**fields)
 
 
-def test_best_of_each_method_and_network_is_verified_where_a_ranking_is_asked_for(tmp_path: Path) -> None:
+def test_best_of_each_kind_is_verified_where_it_is_asked_for(tmp_path: Path) -> None:
     """Most accurate on validation, whatever its latency, of those that finished; the front may be left out."""
     made = [
         MadeTrial(width=2, accuracy=0.95),
@@ -148,9 +148,84 @@ def test_best_of_each_method_and_network_is_verified_where_a_ranking_is_asked_fo
         MadeTrial(width=8, accuracy=0.97, method="attention"),
     ]
     trials = stored(tmp_path, made)
-    assert [trial.number for trial in best_of_methods(trials)] == [1, 2, 3, 5]
-    config = VerifyConfig(max_students=0, seeds=2, best_of_methods=True)
+    assert [trial.number for trial in best_of(trials, ("method", "width"))] == [1, 2, 3, 5]
+    config = VerifyConfig(max_students=0, seeds=2, best_of=("method", "width"))
     runs = plan(trials, OBJECTIVES, config, seed=0, teacher_fingerprint="t")
-    assert {run.role for run in runs} == {Role.BEST_OF_METHOD}
+    assert {run.role for run in runs} == {Role.BEST}
     assert [run.trial for run in runs] == [1, 1, 2, 2, 3, 3, 5, 5]
     assert len({run.student.training.seed for run in runs}) == 2
+
+
+def test_parameter_that_a_method_has_not_is_a_value_of_its_own(tmp_path: Path) -> None:
+    """Labels have no temperature; of kd each temperature has its best."""
+    made = [
+        MadeTrial(accuracy=0.95),
+        MadeTrial(accuracy=0.96, learning_rate=1e-2),
+        *(
+            MadeTrial(method="kd", temperature=temperature, alpha=alpha, accuracy=accuracy)
+            for temperature, alpha, accuracy in ((2.0, 0.5, 0.94), (2.0, 0.9, 0.97), (8.0, 0.5, 0.93), (8.0, 0.9, 0.92))
+        ),
+    ]
+    trials = stored(tmp_path, made)
+    assert [trial.number for trial in best_of(trials, ("method", "temperature"))] == [1, 3, 4]
+    assert [trial.number for trial in best_of(trials, ("method",))] == [1, 3]
+    assert best_of(trials, ()) == []
+
+
+def test_parameter_that_a_method_has_for_itself_counts_under_the_common_name(tmp_path: Path) -> None:
+    trials = [
+        trial.model_copy(update={"parameters": {**trial.parameters, name: share}})
+        for trial, (name, share) in zip(
+            stored(tmp_path, [MadeTrial(accuracy=0.9), MadeTrial(accuracy=0.8), MadeTrial(accuracy=0.7)]),
+            [("labels_label_share", 0.5), ("labels_label_share", 0.5), ("labels_label_share", 1.0)],
+            strict=True,
+        )
+    ]
+    assert [trial.parameter("label_share") for trial in trials] == [0.5, 0.5, 1.0]
+    assert [trial.number for trial in best_of(trials, ("label_share",))] == [0, 2]
+
+
+def test_images_of_a_part_are_drawn_anew_with_each_seed_and_alike_for_all_kinds(tmp_path: Path) -> None:
+    trials = [
+        trial.model_copy(update={"student": trial.student and trial.student.model_copy(update={"transfer": shown})})
+        for trial, shown in zip(
+            stored(tmp_path, [MadeTrial(), MadeTrial(**KD), MadeTrial(width=8)]),  # type: ignore[arg-type]
+            [TransferConfig(share=0.1), TransferConfig(label_share=0.1), TransferConfig()],
+            strict=True,
+        )
+    ]
+    runs = plan(
+        trials, OBJECTIVES, VerifyConfig(max_students=0, best_of=("method", "width")), seed=0, teacher_fingerprint="t"
+    )
+    draws = {number: [run.student.transfer.seed for run in runs if run.trial == number] for number in range(3)}
+    assert draws[0] == draws[1] == [fresh_seed(0, index) for index in (1, 2, 3)]
+    assert draws[2] == [0, 0, 0]
+
+
+def test_kind_named_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\['width', 'width'\] names a parameter twice"):
+        VerifyConfig(best_of=("width", "width"))
+
+
+def shown(trial: TrialRecord, transfer: TransferConfig) -> TrialRecord:
+    assert trial.student is not None
+    return trial.model_copy(update={"student": trial.student.model_copy(update={"transfer": transfer})})
+
+
+def test_partner_is_shown_the_same_images_and_labels(tmp_path: Path) -> None:
+    """Of the two distilled students the better one has seen all images, the labels-only one a tenth of them."""
+    labels, tenth, whole = stored(tmp_path, [MadeTrial(accuracy=0.9), MadeTrial(**KD), MadeTrial(accuracy=0.99, **KD)])  # type: ignore[arg-type]
+    part = TransferConfig(share=0.1)
+    trials = [shown(labels, part), shown(tenth, part), whole]
+    assert trials[0].student is not None
+    partner = partner_of(trials[0].student, trials)
+    assert partner is not None
+    assert partner == trials[1].student
+    assert partner_of(trials[0].student, [trials[0], whole]) is None
+
+
+def test_student_without_labels_has_no_labels_only_partner(tmp_path: Path) -> None:
+    (trial,) = stored(tmp_path, [MadeTrial(**KD)])  # type: ignore[arg-type]
+    student = shown(trial, TransferConfig(label_share=0.0)).student
+    assert student is not None
+    assert partner_of(student, [trial]) is None

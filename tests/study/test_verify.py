@@ -106,7 +106,7 @@ def verify(store: StudyStore) -> VerificationRecord:
 
 
 def run_stage(store: StudyStore) -> None:
-    *_, teacher = train_teacher(TEACHER, training_data(), store.paths, "teacher", 1)
+    *_, teacher = train_teacher(TEACHER, training_data(), store.paths.teacher, "teacher", 1)
     assert isinstance(teacher, TeacherRecord)
     progress = Progress(store.paths, store.record, Console(file=io.StringIO()), 1)
     space = search_spaces.build(store.config.space)

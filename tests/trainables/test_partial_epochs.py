@@ -23,7 +23,7 @@ EPOCHS = 2  # each of 4 batches: 32 of 120 images, the last has 24
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> TeacherArrays:
     folder = tmp_path_factory.mktemp("teacher")
-    return load_teacher(StudyPaths(folder), train(folder)[-1])
+    return load_teacher(StudyPaths(folder).teacher, train(folder)[-1])
 
 
 def noisy_run() -> DistillationRun:

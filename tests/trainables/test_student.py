@@ -31,7 +31,7 @@ class BareTrial(StudentTrial):
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> TeacherArrays:
     folder = tmp_path_factory.mktemp("teacher")
-    return load_teacher(StudyPaths(folder), train(folder)[-1])
+    return load_teacher(StudyPaths(folder).teacher, train(folder)[-1])
 
 
 def assignment(folder: Path, config: StudentConfig, number: int = 0, **fields: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ TEACHER = TeacherConfig(
 
 
 def train(folder: Path, *, fingerprint: str = "f", epochs: int | None = None) -> list[Any]:
-    outputs = train_teacher(TEACHER, training_data(), StudyPaths(folder), fingerprint, num_threads=1)
+    outputs = train_teacher(TEACHER, training_data(), StudyPaths(folder).teacher, fingerprint, num_threads=1)
     if epochs is None:
         return list(outputs)
     told = [next(outputs) for _ in range(epochs)]
@@ -42,7 +42,7 @@ def test_each_epoch_is_told_and_the_record_comes_last(tmp_path: Path) -> None:
 
 def test_stored_logits_are_what_the_stored_weights_say(tmp_path: Path) -> None:
     record = train(tmp_path)[-1]
-    teacher = load_teacher(StudyPaths(tmp_path), record)
+    teacher = load_teacher(StudyPaths(tmp_path).teacher, record)
     network = build(TEACHER.model, input_shape=(1, 8, 8), num_classes=3).eval()
     network.load_state_dict({name: torch.tensor(weights) for name, weights in teacher.weights.items()})
     images = DeviceData(training_data(), torch.device("cpu")).images[Split.VALIDATION]
@@ -57,7 +57,7 @@ def test_interrupted_teacher_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     train(tmp_path / "cut", epochs=2)
     rest = train(tmp_path / "cut")
     assert [epoch["epoch"] for epoch in rest[:-1]] == [3]
-    whole, cut = (load_weights(StudyPaths(tmp_path / name).teacher_weights) for name in ("whole", "cut"))
+    whole, cut = (load_weights(StudyPaths(tmp_path / name).teacher.weights) for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
@@ -69,9 +69,9 @@ def test_state_of_other_inputs_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_missing_or_torn_outputs_are_named(tmp_path: Path) -> None:
     record = train(tmp_path)[-1]
     paths = StudyPaths(tmp_path)
-    paths.teacher_logits("train").write_bytes(b"\x93NUMPY")
+    paths.teacher.logits("train").write_bytes(b"\x93NUMPY")
     with pytest.raises(ValueError, match="teacher: the stored teacher outputs cannot be read"):
-        load_teacher(paths, record)
-    paths.teacher_logits("train").unlink()
+        load_teacher(paths.teacher, record)
+    paths.teacher.logits("train").unlink()
     with pytest.raises(ValueError, match=r"train_logits\.npy"):
-        load_teacher(paths, record)
+        load_teacher(paths.teacher, record)

@@ -31,7 +31,7 @@ def images_to_test() -> LabelledImages:
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> VerificationInputs:
     folder = tmp_path_factory.mktemp("teacher")
-    arrays = load_teacher(StudyPaths(folder), train(folder)[-1])
+    arrays = load_teacher(StudyPaths(folder).teacher, train(folder)[-1])
     _, logits_NC = teacher_on_test(TEACHER, arrays, training_data(), images_to_test(), 1)
     return VerificationInputs(training_data(), arrays, images_to_test(), logits_NC)
 
@@ -142,3 +142,10 @@ def test_teacher_agrees_with_itself(inputs: VerificationInputs) -> None:
     assert measured.agreement == 1.0
     assert logits_NC.shape == (40, 3)
     assert 0.4 <= measured.accuracy <= 0.75
+
+
+def test_accuracy_of_each_class_is_counted_on_its_own_images() -> None:
+    """By hand: of class 0 one of two, of class 1 all, of class 2 none, of class 3 there is no image."""
+    logits_NC = torch.eye(4)[[0, 1, 1, 1, 0]]
+    labels_N = torch.tensor([0, 0, 1, 1, 2])
+    assert split_metrics(logits_NC, labels_N, logits_NC).accuracy_by_class == (0.5, 1.0, 0.0, None)

@@ -2,6 +2,7 @@
 
 # Shapes: M training images, K of them shown.
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,10 +44,15 @@ def transfer_set(labels_M: NDArray[np.int64], config: TransferConfig) -> Transfe
     for label in kept:
         own_K = np.flatnonzero(labels_M == label)
         drawn_K = np.random.default_rng(derive_seed(config.seed, "transfer", label)).permutation(own_K)
-        drawn_K = drawn_K[: int(np.ceil(config.share * len(own_K)))]
+        drawn_K = drawn_K[: _rounded_up(config.share * len(own_K))]
         shown.append(drawn_K)
-        labelled.append(drawn_K[: int(np.ceil(config.label_share * len(drawn_K)))])
+        labelled.append(drawn_K[: _rounded_up(config.label_share * len(drawn_K))])
     labels = np.full_like(labels_M, UNLABELLED)
     with_label = np.concatenate(labelled)
     labels[with_label] = labels_M[with_label]
     return TransferSet(np.sort(np.concatenate(shown)), labels)
+
+
+def _rounded_up(count: float) -> int:
+    """The next whole number; 0.07 x 100 is 7, though a hair above it as floats go."""
+    return math.ceil(count * (1.0 - 1e-12))

@@ -28,7 +28,9 @@ def attention_map(features_NCHW: Tensor) -> Tensor:
     Returns:
         (N, K), float32; a map of zeros stays zeros.
     """
-    return F.normalize(features_NCHW.float().square().mean(dim=1).flatten(1), dim=1)
+    features_NCHW = features_NCHW.float()
+    # The sum: the mean's 1 / C drops out, and a pass over the features with it. `square` is half as fast backwards.
+    return F.normalize((features_NCHW * features_NCHW).sum(dim=1).flatten(1), dim=1)
 
 
 def attention_loss(student_NCHW: Tensor, teacher_NCHW: Tensor) -> Tensor:

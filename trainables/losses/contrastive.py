@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, validate_call
 from torch import Tensor, nn
 
 from trainables.losses.distillation_loss import (
+    UNLABELLED,
     DistillationLoss,
     DistillationStep,
     LossContext,
@@ -19,30 +20,23 @@ from trainables.losses.distillation_loss import (
     teacher_outputs,
 )
 from trainables.losses.layers import LayerName, last_layers
+from trainables.losses.similarity import flattened
 from trainables.losses.with_labels import Mixing, NonNegative, with_labels
 
-_EPSILON = 1e-7
 
-
-def noise_contrastive_loss(
-    positive_N: Tensor, negative_NK: Tensor, is_negative_NK: Tensor, *, num_train_images: int
-) -> Tensor:
+def noise_contrastive_loss(positive_N: Tensor, negative_NK: Tensor) -> Tensor:
     """Telling an image's own partner from negatives drawn evenly (eqs. 17 and 18; Gutmann & Hyvärinen 2010).
 
     Args:
-        positive_N: ``exp(similarity / tau) / Z`` of each image and its partner.
-        negative_NK: the same of each image and each negative.
-        is_negative_NK: which of them count: those of another class.
-        num_train_images: M, of which the negatives are drawn.
+        positive_N: log odds that the partner is no noise: ``s / tau - log(Z noise)``, s the similarity, `noise` the
+            number of negatives over the number of images that they are drawn of.
+        negative_NK: the same of each negative; ``-inf`` where it does not count.
 
     Returns:
         Scalar, mean over the batch, in nats.
     """
-    noise_N1 = is_negative_NK.sum(dim=1, keepdim=True) / num_train_images
-    found_N = positive_N / (positive_N + noise_N1.squeeze(1) + _EPSILON)
-    refused_NK = noise_N1 / (negative_NK + noise_N1 + _EPSILON)
-    refusals_N = torch.where(is_negative_NK, refused_NK, torch.ones_like(refused_NK)).log().sum(dim=1)
-    return -(found_N.log() + refusals_N).mean()
+    # As log(1 + exp(x)): `softplus` takes three times as long.
+    return ((1.0 + (-positive_N).exp()).log() + (1.0 + negative_NK.exp()).log().sum(dim=1)).mean()
 
 
 @final
@@ -50,12 +44,14 @@ class ContrastiveTerm(DistillationLoss):
     """Both directions: the student among the teacher's memories, and the teacher's embedding among the student's.
 
     The published code draws negatives for each image; here a batch shares one draw, and each image leaves out those of
-    its own class, which makes a matrix product of it. Z is set from the first batch, as there.
+    its own class, which makes a matrix product of it. Z is set from the first batch, as there. Only images that are
+    shown are drawn: the memories of others are never more than noise.
     """
 
     memory_student: Tensor
     memory_teacher: Tensor
     labels_M: Tensor
+    shown_indices: Tensor
     normalizers: Tensor
 
     def __init__(
@@ -80,6 +76,7 @@ class ContrastiveTerm(DistillationLoss):
         for name in ("memory_student", "memory_teacher"):
             self.register_buffer(name, torch.empty(len(labels_M), dimension).uniform_(-bound, bound))
         self.register_buffer("labels_M", labels_M, persistent=False)
+        self.register_buffer("shown_indices", (labels_M != UNLABELLED).nonzero().squeeze(1), persistent=False)
         self.register_buffer("normalizers", torch.zeros(2))
 
     @property
@@ -102,31 +99,41 @@ class ContrastiveTerm(DistillationLoss):
             raise ValueError("the loss was given no indices of the images")
         student = step.student.features[self._taps.student[0]]
         teacher = teacher_outputs(step).features[self._taps.teacher[0]]
-        student_ND = F.normalize(self.embed_student(student.float().flatten(1)), dim=1)
-        teacher_ND = F.normalize(self.embed_teacher(teacher.float().flatten(1)), dim=1)
-        drawn_K = torch.randint(len(self.labels_M), (self._num_negatives,), device=step.labels_N.device)
+        student_ND = F.normalize(self.embed_student(flattened(student)), dim=1)
+        teacher_ND = F.normalize(self.embed_teacher(flattened(teacher)), dim=1)
+        num_shown = len(self.shown_indices)
+        drawn_K = self.shown_indices[torch.randint(num_shown, (self._num_negatives,), device=step.labels_N.device)]
         is_negative_NK = self.labels_M[drawn_K].unsqueeze(0) != step.labels_N.unsqueeze(1)
-        of_student = self._loss(0, student_ND, self.memory_teacher, step.indices_N, drawn_K, is_negative_NK)
-        of_teacher = self._loss(1, teacher_ND, self.memory_student, step.indices_N, drawn_K, is_negative_NK)
+        noise_N1 = is_negative_NK.float().mean(dim=1, keepdim=True) * (self._num_negatives / num_shown)
+        levels_N1 = noise_N1.log()
+        levels = levels_N1.squeeze(1), torch.where(is_negative_NK, levels_N1, torch.inf)
+        of_student = self._loss(0, student_ND, self.memory_teacher, step.indices_N, drawn_K, levels)
+        of_teacher = self._loss(1, teacher_ND, self.memory_student, step.indices_N, drawn_K, levels)
         if self.training:
             self._remember(self.memory_student, step.indices_N, student_ND.detach())
             self._remember(self.memory_teacher, step.indices_N, teacher_ND.detach())
         return of_student + of_teacher
 
     def _loss(
-        self, side: int, anchors_ND: Tensor, memory_MD: Tensor, indices_N: Tensor, drawn_K: Tensor, is_negative: Tensor
+        self,
+        side: int,
+        anchors_ND: Tensor,
+        memory_MD: Tensor,
+        indices_N: Tensor,
+        drawn_K: Tensor,
+        levels: tuple[Tensor, Tensor],
     ) -> Tensor:
-        partners_ND = memory_MD.index_select(0, indices_N)
-        positive_N = ((anchors_ND * partners_ND).sum(dim=1) / self._tau).exp()
-        negative_NK = (anchors_ND @ memory_MD.index_select(0, drawn_K).T / self._tau).exp()
-        num_train_images = len(memory_MD)
+        """One direction; `levels`: logarithm of the noise, for partner and negatives; infinite: it does not count."""
+        level_N, levels_NK = levels
+        anchors_ND, others = anchors_ND / self._tau, memory_MD.index_select(0, drawn_K)
+        positive_N = (anchors_ND * memory_MD.index_select(0, indices_N)).sum(dim=1)
         if self.normalizers[side] == 0.0:
-            every = torch.cat([positive_N.detach(), negative_NK.detach()[is_negative]])
-            self.normalizers[side] = every.mean() * num_train_images
-        scale = 1.0 / self.normalizers[side].clone()
-        return noise_contrastive_loss(
-            positive_N * scale, negative_NK * scale, is_negative, num_train_images=num_train_images
-        )
+            negative_NK = (anchors_ND @ others.T).detach()
+            every = torch.cat([positive_N.detach(), negative_NK[levels_NK.isfinite()]]).exp()
+            self.normalizers[side] = every.mean() * len(self.shown_indices)
+        log_normalizer = self.normalizers[side].log()
+        positive_N = positive_N - level_N - log_normalizer
+        return noise_contrastive_loss(positive_N, torch.addmm(-log_normalizer - levels_NK, anchors_ND, others.T))
 
     @torch.no_grad()
     def _remember(self, memory_MD: Tensor, indices_N: Tensor, now_ND: Tensor) -> None:
@@ -141,7 +148,7 @@ def contrastive(
     weight: NonNegative = 0.8,
     dimension: Annotated[int, Field(ge=2, le=4096)] = 128,
     num_negatives: Annotated[int, Field(ge=1)] = 16_384,
-    tau: Annotated[float, Field(gt=0.0)] = 0.07,
+    tau: Annotated[float, Field(ge=0.02)] = 0.07,
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5,
     student_layer: LayerName = None,
     teacher_layer: LayerName = None,
@@ -154,7 +161,7 @@ def contrastive(
         weight: of both directions together.
         dimension: of the embedding.
         num_negatives: drawn for each batch.
-        tau: temperature of the similarities.
+        tau: temperature of the similarities; below 0.02 their exponentials leave float32.
         momentum: how much of a memory stays when its image comes again.
         student_layer: None: the last before the classifier.
         teacher_layer: None: the last before the classifier.

@@ -69,7 +69,8 @@ class LossContext:
     """What a loss may need to know when it is built.
 
     `student_features` and `teacher_features`: the shape that each layer gives a single image, without the batch, in the
-    order of the network. `train_labels_N`: of all training images, where the run has them.
+    order of the network. `train_labels_N`: of all training images, where the run has them; UNLABELLED where one is not
+    shown or its label is withheld.
     """
 
     num_classes: int

@@ -18,9 +18,12 @@ from trainables.losses.distillation_loss import (
     teacher_outputs,
 )
 from trainables.losses.layers import LayerName, last_layers
+from trainables.losses.similarity import flattened
 from trainables.losses.with_labels import Mixing, NonNegative, with_labels
 
 _EPSILON = 1e-12
+# Share of two images' squared lengths together, some ten times what rounding in float32 makes of it.
+_INDISTINCT = 1e-5
 
 
 def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -51,30 +54,36 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 def _gram(features: Tensor) -> Tensor:
     """Inner products of the features, from their mean: differences are the same, and less is lost in float32."""
-    flat_ND = features.float().flatten(1)
+    flat_ND = flattened(features)
     flat_ND = flat_ND - flat_ND.mean(dim=0)
     return flat_ND @ flat_ND.T
 
 
 def _squared_distances(gram_NN: Tensor) -> Tensor:
+    """0 where two images cannot be told apart: what float32 leaves of the subtraction there is no distance."""
     norms_N = gram_NN.diagonal()
-    squares_NN = (norms_N.unsqueeze(1) + norms_N.unsqueeze(0) - 2.0 * gram_NN).clamp(min=_EPSILON)
-    return squares_NN * (1.0 - torch.eye(len(gram_NN), device=gram_NN.device))
+    sums_NN = norms_N.unsqueeze(1) + norms_N.unsqueeze(0)
+    squares_NN = sums_NN - 2.0 * gram_NN
+    return torch.where(squares_NN > _INDISTINCT * sums_NN, squares_NN, torch.zeros_like(squares_NN))
 
 
 def _scaled_distances(features: Tensor) -> Tensor:
     squares_NN = _squared_distances(_gram(features))
+    num_pairs = max(1, len(squares_NN) * (len(squares_NN) - 1))
+    distances_NN = squares_NN * _inverse_lengths(squares_NN)
+    return distances_NN / (distances_NN.sum() / num_pairs).clamp(min=_EPSILON)
+
+
+def _inverse_lengths(squares_NN: Tensor) -> Tensor:
+    """One over the roots; 0 for 0, and without a slope there."""
     is_apart_NN = squares_NN > 0.0
-    # The square root has no slope at 0: where it is not to be taken, it is taken of 1.
-    distances_NN = torch.where(is_apart_NN, squares_NN, torch.ones_like(squares_NN)).sqrt() * is_apart_NN
-    return distances_NN / (distances_NN.sum() / is_apart_NN.sum().clamp(min=1)).clamp(min=_EPSILON)
+    return torch.where(is_apart_NN, squares_NN, torch.ones_like(squares_NN)).rsqrt() * is_apart_NN
 
 
 def _cosines(features: Tensor) -> Tensor:
     """At image i, between those to j and to k: (N, N, N), by inner products, without the differences themselves."""
     gram_NN = _gram(features)
-    squares_NN = _squared_distances(gram_NN)
-    inverse_NN = torch.where(squares_NN > 0.0, squares_NN, torch.ones_like(squares_NN)).rsqrt() * (squares_NN > 0.0)
+    inverse_NN = _inverse_lengths(_squared_distances(gram_NN))
     inner = gram_NN.unsqueeze(0) - gram_NN.unsqueeze(1) - gram_NN.unsqueeze(2) + gram_NN.diagonal().view(-1, 1, 1)
     return inner * inverse_NN.unsqueeze(2) * inverse_NN.unsqueeze(1)
 

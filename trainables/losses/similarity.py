@@ -36,8 +36,14 @@ def similarity_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return (_similarities(student) - _similarities(teacher)).square().mean()
 
 
+def flattened(features: Tensor) -> Tensor:
+    """(N, D), float32, in some order: that in which channels-last maps lie, so that nothing is copied."""
+    is_spatial = features.ndim == 4
+    return (features.permute(0, 2, 3, 1) if is_spatial else features).flatten(1).float()
+
+
 def _similarities(features: Tensor) -> Tensor:
-    flat_ND = features.float().flatten(1)
+    flat_ND = flattened(features)
     return F.normalize(flat_ND @ flat_ND.T, dim=1)
 
 

@@ -79,7 +79,7 @@ def standardized(
 
     Args:
         context: passed on.
-        loss: the method that wears it, any that has a term beside labels: "kd", "dkd", "dist", "logit_mse".
+        loss: the method that wears it, any whose term compares logits: "kd", "dkd", "dist", "logit_mse".
         weight: of its term.
         labels_weight: of the cross-entropy.
         warm_up: see `Mixing`.
@@ -87,9 +87,13 @@ def standardized(
         options: those of the method, as "kd.temperature"; of "kd" the temperature is 2 by default, as in the paper.
 
     Raises:
-        ValueError: an option is of no method named here, or the method has no term beside labels.
+        ValueError: an option is of no method named here, or the method has no term that compares logits.
     """
     if loss == "kd":
         options = {"kd.temperature": 2.0} | options
     (term,) = terms_of("standardized", (loss,), options, context)
+    if Need.TEACHER_LOGITS not in term.needs or term.needs & {Need.FEATURES, Need.TEACHER_NETWORK}:
+        raise ValueError(
+            f'loss "standardized": "{loss}" is no loss of the logits of both networks, as kd, dkd, dist are'
+        )
     return WithLabels(Standardized(term), TermWeight(weight, warm_up, decay_until), labels_weight=labels_weight)

@@ -1,5 +1,6 @@
 """Features: what a network's named modules put out, read from outside, so that no network knows what is read of it."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,8 @@ def feature_names(model: nn.Module) -> tuple[str, ...]:
 def feature_shapes(model: nn.Module, input_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
     """What each module that puts out a tensor gives a single image, without the batch, in the order of `named_modules`.
 
-    One image of zeros is passed through in evaluation mode; the network is left as it was.
+    Modules before the first with parameters put out the image itself, as a flattening does, and are left out. One image
+    of zeros is passed through in evaluation mode; the network is left as it was.
     """
     shapes: dict[str, tuple[int, ...]] = {}
 
@@ -27,7 +29,9 @@ def feature_shapes(model: nn.Module, input_shape: tuple[int, int, int]) -> dict[
 
         return hook
 
-    names = [name for name, _ in model.named_modules() if name]
+    modules = ((name, module) for name, module in model.named_modules() if name)
+    learned = itertools.dropwhile(lambda each: next(each[1].parameters(), None) is None, modules)
+    names = [name for name, _ in learned]
     handles = [module.register_forward_hook(keep(name)) for name, module in model.named_modules() if name]
     was_training, device = model.training, next(model.parameters()).device
     try:

@@ -1,0 +1,79 @@
+"""The teach stage: the teacher, and the assistants below it, each trained on a whole device and stored."""
+
+from collections.abc import Iterator
+
+from study.cluster import streamed, task, whole_device
+from study.launch import Launch, stored_record
+from trainables.records import TeacherRecord
+from trainables.teacher import load_teacher, train_assistant, train_teacher
+from trainables.whole_files import write_record
+
+
+def teach(launch: Launch) -> TeacherRecord:
+    """What teaches the students, the teacher or the last assistant: each of the chain stored already, or trained now.
+
+    Students that have learned from a teacher keep it, whatever has changed since.
+    """
+    fingerprint = launch.store.config.fingerprint("teach")
+    chain: list[TeacherRecord] = []
+    was_trained = False
+    for place in range(1 + len(launch.store.config.assistants)):
+        paths = launch.store.paths.in_chain(place)
+        record = stored_record(paths.record, TeacherRecord)
+        if record is None or not (record.fingerprint == fingerprint or launch.has_students):
+            was_trained, record = True, _trained(launch, chain, fingerprint)
+            write_record(paths.record, record)  # last: where it stands, the teacher is complete
+            paths.checkpoint.unlink(missing_ok=True)
+        chain.append(record)
+    told = ", which teaches ".join(
+        f"{each.model.key}, validation accuracy {each.validation_accuracy:.4f}" for each in chain
+    )
+    if not was_trained:
+        launch.progress.stage("teach", f"stored: {told}")
+    elif len(chain) > 1:
+        launch.progress.stage("teach", told)
+    launch.progress.show_teachers(told)
+    return chain[-1]
+
+
+def _trained(launch: Launch, chain: list[TeacherRecord], fingerprint: str) -> TeacherRecord:
+    """The next one of the chain, trained from where an earlier launch left it."""
+    config = launch.store.config
+    training = config.assistants[len(chain) - 1].training if chain else config.teacher.training
+    record = None
+    for output in _outputs(launch, chain, fingerprint):
+        if isinstance(output, TeacherRecord):
+            record = output
+        else:
+            launch.progress.detail(
+                f"epoch {output['epoch']:.0f} of {training.epochs}: "
+                f"validation accuracy {output['validation_accuracy']:.4f}, {output['seconds']:.0f} s"
+            )
+    if record is None:
+        raise RuntimeError("the teacher's task ended without its record")
+    return record
+
+
+def _outputs(
+    launch: Launch, chain: list[TeacherRecord], fingerprint: str
+) -> Iterator[dict[str, float] | TeacherRecord]:
+    """What the task says, epoch by epoch."""
+    config, device = launch.store.config, whole_device(launch.store.config.resources)
+    paths = launch.store.paths.in_chain(len(chain))
+    if not chain:
+        launch.progress.stage(
+            "teach", f"training {config.teacher.model.key} for {config.teacher.training.epochs} epochs"
+        )
+        train = task(train_teacher, cpus=device.cpus, gpus=device.gpus, streams=True)
+        return streamed(train.remote(config.teacher, launch.data, paths, fingerprint, device.cpus))
+    assistant = config.assistants[len(chain) - 1]
+    launch.progress.stage(
+        "teach",
+        f"training assistant {assistant.model.key} by {assistant.loss.key} under {chain[-1].model.key} for "
+        f"{assistant.training.epochs} epochs",
+    )
+    above = load_teacher(
+        launch.store.paths.in_chain(len(chain) - 1), chain[-1], stored_only=config.teacher.outputs == "stored"
+    )
+    train = task(train_assistant, cpus=device.cpus, gpus=device.gpus, streams=True)
+    return streamed(train.remote(assistant, launch.data, above, paths, fingerprint, device.cpus))
