@@ -73,7 +73,10 @@ def our_run(width: int, num_images: int) -> tuple[DistillationRun, nn.Module, nn
         model=ModelConfig(name="cnn", options={"width": width}), loss=LossConfig(name="kd"), training=LONG_TRAINING
     )
     run = student_run(student, data, StoredOutputs({Split.TRAIN: teacher.all_logits(Split.TRAIN)}))
-    return run, initial_model(student.model, data, seed=0), initial_model(TEACHER, data, seed=0)
+    like_ours, like_teacher = (
+        initial_model(model, data.input_shape, data.num_classes, seed=0) for model in (student.model, TEACHER)
+    )
+    return run, like_ours, like_teacher
 
 
 def images_per_s(train: Callable[[], int]) -> float:
