@@ -11,6 +11,7 @@ from trainables.records import TrialRecord
 
 LABELS_METHOD = "labels"
 UNKNOWN_METHOD = "unknown"
+WITHOUT_TEACHER = frozenset({LABELS_METHOD, "label_smoothing", "teacher_free_kd"})  # the controls
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Self
 
 import optuna
@@ -14,6 +15,7 @@ from trainables.config import (
     LossConfig,
     ModelConfig,
     OptimizerConfig,
+    OptionTable,
     StudentConfig,
     TrainingConfig,
     TransferConfig,
@@ -31,7 +33,8 @@ class CnnDistillation(Frozen):
     """Width, batch size and method are categorical; the learning rate is searched on a log scale.
 
     Each method has parameters of its own, which exist under it alone: temperature and alpha under "kd", those of
-    `SUBSPACES` under the others, named after their method ("dkd_beta"). One's own method is taken with its defaults.
+    `SUBSPACES` under the others, named after their method ("dkd_beta"). One's own method is taken with its defaults, or
+    what `method_options` say, which also fix what would else be searched.
 
     Which images and labels a student is shown varies where more than one share is given, or a class to leave out. A
     method that cannot do with every share of the labels has a "label_share" of its own, of those that it can do with.
@@ -45,6 +48,9 @@ class CnnDistillation(Frozen):
     alphas: tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0, le=1.0)]] = (0.1, 1.0)
     steps: int | None = Field(
         None, ge=1, description="how many values of each range, evenly on its scale (for a grid); None: any value"
+    )
+    method_options: OptionTable = Field(
+        {}, description='options of methods, fixed: {sum = {terms = ["labels", "dkd"], weights = [1.0, 0.5]}}'
     )
     shift_pixels: int = Field(0, ge=0, le=8, description="views of every method: images shifted by up to so many")
     epochs: int = Field(2, ge=1)
@@ -66,6 +72,13 @@ class CnnDistillation(Frozen):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} = [{low}, {high}]: the first must not exceed the second")
+        return self
+
+    @model_validator(mode="after")
+    def _options_are_of_its_methods(self) -> Self:
+        unknown = sorted(set(self.method_options) - set(self.methods))
+        if unknown:
+            raise ValueError(f'method_options: "{unknown[0]}" is none of methods = {list(self.methods)}')
         return self
 
     @model_validator(mode="after")
@@ -159,9 +172,13 @@ class CnnDistillation(Frozen):
         return self.batch_sizes
 
     def _own(self, method: str) -> SubSpace:
-        if method != "kd":
-            return subspace(method)
-        return SubSpace({"temperature": Real(*self.temperatures), "alpha": Real(*self.alphas, log=False)})
+        """What varies of a method; an option that is fixed here is not searched."""
+        own = subspace(method)
+        if method == "kd":
+            own = SubSpace({"temperature": Real(*self.temperatures), "alpha": Real(*self.alphas, log=False)})
+        fixed = {**own.fixed, **self.method_options.get(method, {})}
+        searched = {option: values for option, values in own.options.items() if option not in fixed}
+        return replace(own, options=searched, fixed=fixed)
 
     def _middles(self, method: str) -> dict[str, float]:
         own = self._own(method).options

@@ -8,14 +8,14 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from study.recipes import recipe_names
 from study.search.constraints import parse_constraints
-from trainables.config import AssistantConfig, DatasetConfig, Frozen, NamedConfig, TeacherConfig
+from trainables.config import AssistantConfig, DatasetConfig, Frozen, NamedConfig, TeacherConfig, without_later_fields
 from trainables.hardware.settings import ProfileSettings
 from trainables.metrics import Source, latency_batch_size, metric
 from trainables.study_paths import MAX_ASSISTANTS
@@ -164,25 +164,20 @@ class StudyConfig(Frozen):
     @property
     def students_teacher(self) -> TeacherConfig:
         """What teaches the students: the last assistant, where there is one."""
-        if not self.assistants:
-            return self.teacher
-        last = self.assistants[-1]
-        return TeacherConfig(model=last.model, training=last.training, outputs=self.teacher.outputs)
+        return self.assistants[-1].as_teacher(self.teacher.outputs) if self.assistants else self.teacher
 
     def fingerprint(self, stage: Literal["teach", "profile", "study"]) -> str:
         """Hash of what changes a stage's result: data, networks, seeds and versions; not counts or resources."""
         versions = library_versions()  # Ray's and Optuna's change no number of a trial
         inputs: dict[str, Any] = {name: versions[name] for name in ("kd-study", "torch", "numpy")}
-        asked = self.model_dump(mode="json")
+        asked = without_later_fields(self.model_dump(mode="json"))
+        del asked["teacher"]["outputs"]  # how students are told its outputs, which are the same
         fields = {
             "teach": ("dataset", "teacher", "assistants"),
             "profile": ("teacher", "space", "profile"),
             "study": ("seed", "objectives", "dataset", "teacher", "assistants", "space"),
         }
-        for field in fields[stage]:
-            inputs[field] = asked[field]
-        if "teacher" in inputs:
-            del inputs["teacher"]["outputs"]  # how students are told its outputs, which are the same
+        inputs |= {field: asked[field] for field in fields[stage] if field in asked}
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -288,7 +283,11 @@ def _fields_at(path: Sequence[str]) -> list[str]:
     """The fields of the table at `path`."""
     model: type[BaseModel] = StudyConfig
     for part in path:
+        if part.isdigit():  # a place in the list whose entries `model` is
+            continue
         annotation = model.model_fields[part].annotation
+        if get_origin(annotation) is tuple:
+            annotation = get_args(annotation)[0]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
         model = annotation

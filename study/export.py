@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from analysis.results import StudyResults, read_study
-from analysis.verified import verified_pairs
+from analysis.verified import Verified
 from study.config import parse_config
 from trainables import data as datasets
 from trainables.data.image_arrays import TrainingData
@@ -85,7 +85,8 @@ def _finished_trial(results: StudyResults, number: int) -> TrialRecord:
 def _best_retraining(results: StudyResults, number: int, role: Role) -> VerifiedRun | None:
     """By validation accuracy, never by the test images; None where the trial was not verified."""
     runs = () if results.verification is None else results.verification.runs
-    trained = [run for run in runs if (run.trial, run.role) == (number, role) and run.on_test is not None]
+    roles = {Role.STUDENT, Role.BEST} if role is Role.STUDENT else {role}
+    trained = [run for run in runs if run.trial == number and run.role in roles and run.on_test is not None]
     return max(trained, key=lambda run: (run.validation_accuracy or 0.0, -run.seed_index), default=None)
 
 
@@ -104,9 +105,9 @@ def _metrics(results: StudyResults, trial: TrialRecord, verified: VerifiedRun | 
         "test_nll": verified.on_test.nll,
         "test_agreement": verified.on_test.agreement,
     }
-    pair = next(each for each in verified_pairs(results) if each.student.trial.number == trial.number)
-    side = pair.student if verified.role is Role.STUDENT or pair.partner is None else pair.partner
-    estimate = side.estimate()
+    runs = () if results.verification is None else results.verification.runs
+    own_runs = tuple(run for run in runs if (run.trial, run.role) == (verified.trial, verified.role))
+    estimate = Verified(trial, verified.role, own_runs).estimate()
     over_seeds: dict[str, float | None] = {}
     if estimate is not None:
         over_seeds = {

@@ -4,7 +4,7 @@ import itertools
 
 import optuna
 import torch
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 import search_spaces
 from search_spaces.space import SearchSpace
@@ -16,6 +16,7 @@ from trainables import models
 from trainables.config import ModelConfig, StudentConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.split import split
+from trainables.data.transfer_set import transfer_set
 from trainables.registry import resolve
 from trainables.run_start import check_student
 
@@ -50,7 +51,8 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
         check_student(student, config.students_teacher, data)
     if config.search.early_stopping != "none":
         num_epochs = max(student.training.epochs for student in students)
-        _check_rungs(config.search.halving, num_epochs, max(space.training_batch_sizes()), len(data.train))
+        num_images = min(len(transfer_set(data.train.labels_N, student.transfer).members_K) for student in students)
+        _check_rungs(config.search.halving, num_epochs, max(space.training_batch_sizes()), num_images)
     return space, data
 
 
@@ -69,9 +71,22 @@ def _check_assistants(config: StudyConfig, data: TrainingData) -> None:
 
 
 def _tried_students(space: SearchSpace, seed: int) -> list[StudentConfig]:
-    """The baselines and some random students, suggested in a storage that is thrown away."""
+    """The baselines, some random students, and then one for each choice that none of them has made.
+
+    Suggested in a storage that is thrown away.
+    """
     study = _throwaway_study(space, seed)
-    return [space.suggest(study.ask()) for _ in range(len(space.baselines()) + NUM_TRIED_STUDENTS)]
+    students = [space.suggest(study.ask()) for _ in range(len(space.baselines()) + NUM_TRIED_STUDENTS)]
+    trials = study.get_trials(deepcopy=False)
+    made = {(name, value) for trial in trials for name, value in trial.params.items()}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            for choice in distribution.choices if isinstance(distribution, CategoricalDistribution) else ():
+                if (name, choice) not in made:
+                    made.add((name, choice))
+                    study.enqueue_trial({**trial.params, name: choice})
+                    students.append(space.suggest(study.ask()))
+    return students
 
 
 def _check_best_of(verify: VerifyConfig, space: SearchSpace, seed: int) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 
 from analysis.findings import accuracy
 from analysis.pareto import candidates, front
-from analysis.students import LABELS_METHOD, method
+from analysis.students import LABELS_METHOD, WITHOUT_TEACHER, method
 from study.config import VerifyConfig
-from trainables.config import Frozen, LossConfig, StudentConfig
+from trainables.config import Frozen, LossConfig, StudentConfig, without_later_fields
 from trainables.metrics import METRICS, Metric
 from trainables.randomness import derive_seed
 from trainables.records import TrialRecord
@@ -79,7 +79,7 @@ def partner_of(student: StudentConfig, trials: Sequence[TrialRecord]) -> Student
     """The same network trained in the same way by another method, so that the method is all that differs.
 
     Labels for a distilled student; for a labels-only one the best distillation that finished on the same network and
-    was shown the same images and labels.
+    was shown the same images and labels. Smoothed labels and hand-made teachers are no distillation.
 
     Returns:
         The partner; None for a student without labels, which nothing else could teach, and for a labels-only one with
@@ -88,18 +88,25 @@ def partner_of(student: StudentConfig, trials: Sequence[TrialRecord]) -> Student
     if student.loss.name != LABELS_METHOD:
         if student.transfer.label_share == 0.0:
             return None
-        return student.model_copy(update={"loss": LossConfig(name=LABELS_METHOD)})
+        return _taught_by(student, LossConfig(name=LABELS_METHOD), mixup=0.0)
     distilled = [
         trial
         for trial in candidates(trials, (METRICS["validation_accuracy"],))
         if trial.student is not None
         and (trial.student.model, trial.student.transfer) == (student.model, student.transfer)
-        and method(trial) != LABELS_METHOD
+        and method(trial) not in WITHOUT_TEACHER
     ]
     best = max(distilled, key=accuracy, default=None)
     if best is None or best.student is None:
         return None
-    return student.model_copy(update={"loss": best.student.loss})
+    return _taught_by(student, best.student.loss, mixup=best.student.training.augmentation.mixup)
+
+
+def _taught_by(student: StudentConfig, loss: LossConfig, *, mixup: float) -> StudentConfig:
+    """The student under another method; whether images are mixed is the method's own."""
+    augmentation = student.training.augmentation.model_copy(update={"mixup": mixup})
+    training = student.training.model_copy(update={"augmentation": augmentation})
+    return student.model_copy(update={"loss": loss, "training": training})
 
 
 def fresh_seed(seed: int, index: int) -> int:
@@ -116,6 +123,6 @@ def _planned(
     if not student.transfer.is_everything:  # the images are drawn anew too: which ones they are is luck as well
         changed["transfer"] = student.transfer.model_copy(update={"seed": fresh})
     seeded = student.model_copy(update=changed)
-    inputs = json.dumps([teacher_fingerprint, seeded.model_dump(mode="json")], sort_keys=True)
+    inputs = json.dumps([teacher_fingerprint, without_later_fields(seeded.model_dump(mode="json"))], sort_keys=True)
     fingerprint = hashlib.sha256(inputs.encode()).hexdigest()[:16]
     return PlannedRun(trial=trial, role=role, seed_index=index, student=seeded, fingerprint=fingerprint)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -82,10 +83,17 @@ def _check_same_task(source: Path, theirs: StudyConfig, ours: StudyConfig) -> No
         ValueError: the message names the fields that differ.
     """
     for what in ("dataset", "teacher", "assistants"):
-        there, here = ({what: each.model_dump(mode="json")[what]} for each in (theirs, ours))
+        there, here = ({what: _told(each)[what]} for each in (theirs, ours))
         differing = differences(there, here)
         if differing:
             raise ValueError(f"--warm-start {source}: its {what} is another: {'; '.join(differing)}")
+
+
+def _told(config: StudyConfig) -> dict[str, Any]:
+    """As JSON data; whether the teacher's outputs are looked up or computed makes no other teacher."""
+    told = config.model_dump(mode="json")
+    del told["teacher"]["outputs"]
+    return told
 
 
 def _fitting(

@@ -1,14 +1,38 @@
 """What a teacher, a student and a dataset are, as frozen data: checked when built, and equal when their fields are."""
 
 import json
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OptionScalar = bool | int | float | str
-OptionValue = OptionScalar | tuple[OptionScalar, ...]
+OptionList = tuple[OptionScalar, ...]
+OptionTable = dict[str, dict[str, OptionScalar | OptionList]]  # options of others, by their name
+OptionValue = OptionScalar | OptionList | OptionTable
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+# Fields that came after studies had been run, and their values without effect. What holds one of these is what it was
+# before there was the field: an older study's stored results stand.
+_LATER_FIELDS: Mapping[str, object] = {
+    "assistants": [],
+    "max_norm": None,
+    "mixup": 0.0,
+    "transfer": {"share": 1.0, "label_share": 1.0, "omitted_classes": [], "seed": 0},
+}
+
+
+def without_later_fields(data: Any) -> Any:  # JSON data
+    """JSON data of a configuration, for fingerprints: without fields that came later, where they are without effect."""
+    if isinstance(data, dict):
+        return {
+            name: without_later_fields(value)
+            for name, value in data.items()
+            if name not in _LATER_FIELDS or value != _LATER_FIELDS[name]
+        }
+    return [without_later_fields(each) for each in data] if isinstance(data, list) else data
 
 
 class Frozen(BaseModel):
@@ -146,6 +170,11 @@ class AssistantConfig(Frozen):
         """What it is to the one above it."""
         return StudentConfig(model=self.model, loss=self.loss, training=self.training)
 
+    def as_teacher(self, outputs: Literal["auto", "stored"]) -> TeacherConfig:
+        """What it is to those below it, whose views are their own: how it was shown images itself is left out."""
+        training = self.training.model_copy(update={"augmentation": AugmentationConfig()})
+        return TeacherConfig(model=self.model, training=training, outputs=outputs)
+
 
 class TrialAssignment(Frozen):
     """All that a trial's process is told about one trial."""
@@ -166,4 +195,4 @@ class TrialAssignment(Frozen):
 
 
 def _option_text(value: OptionValue) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)

@@ -14,7 +14,7 @@ from trainables.config import LossConfig, ModelConfig, StudentConfig, TeacherCon
 from trainables.data.image_arrays import TrainingData
 from trainables.data.transfer_set import transfer_set
 from trainables.losses.distillation_loss import DistillationLoss, LossContext, Need
-from trainables.models.features import feature_shapes
+from trainables.models.features import FeatureTap, feature_shapes
 from trainables.randomness import derive_seed
 from trainables.streams import seeded
 from trainables.teacher_outputs import Split, Teacher, TeacherSource
@@ -69,6 +69,8 @@ def check_student(student: StudentConfig, teacher: TeacherConfig, data: Training
     shapes = (_shapes_of(each, data.input_shape) for each in (model, network))
     loss = _initial_loss(student, data.num_classes, labels_M, *shapes)
     check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs == "auto")
+    for tapped, names in ((model, loss.taps.student), (network, loss.taps.teacher)):
+        FeatureTap(tapped, names).close()
 
 
 def initial_model(model: ModelConfig, input_shape: tuple[int, int, int], num_classes: int, seed: int) -> nn.Module:
@@ -131,7 +133,10 @@ def _check_stored(student: StudentConfig, needs: frozenset[Need]) -> None:
     if not augmentation.is_identity and needs & {Need.TEACHER_LOGITS}:
         named = {"shift_pixels": augmentation.shift_pixels, "mixup": augmentation.mixup}
         given = " and ".join(f"training.augmentation.{name} = {value:g}" for name, value in named.items() if value)
-        raise ValueError(f"{method} with {given} needs a live teacher: stored outputs serve un-augmented images only")
+        raise ValueError(
+            f"{method} with {given} needs a live teacher: stored outputs serve un-augmented images only "
+            '(teacher.outputs = "stored" must be "auto")'
+        )
 
 
 def _source(student: StudentConfig, loss: DistillationLoss, teacher: Teacher) -> TeacherSource:

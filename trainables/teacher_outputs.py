@@ -15,6 +15,7 @@ from trainables import models
 from trainables.config import ModelConfig
 from trainables.losses.distillation_loss import Outputs
 from trainables.models.features import FeatureTap, feature_shapes
+from trainables.streams import seeded
 
 
 class Split(StrEnum):
@@ -142,7 +143,8 @@ class Teacher:
 
     @cached_property
     def _network(self) -> nn.Module:
-        network = models.build(self._arrays.model, input_shape=self._input_shape, num_classes=self._num_classes)
+        with seeded(0, torch.device("cpu")):  # its initial weights, which are not kept, are of nobody else's stream
+            network = models.build(self._arrays.model, input_shape=self._input_shape, num_classes=self._num_classes)
         network.load_state_dict({name: _own_tensor(weights) for name, weights in self._arrays.weights.items()})
         return network.to(self._device).to(memory_format=torch.channels_last)
 

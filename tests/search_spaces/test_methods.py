@@ -77,3 +77,23 @@ def test_one_s_own_method_is_taken_with_its_defaults() -> None:
     space = search_spaces.build(NamedConfig(name="methods", options={"methods": ("labels", "my.module:mine")}))
     fixed = optuna.trial.FixedTrial({"width": 2, "method": "my.module:mine", "batch_size": 64, "learning_rate": 0.002})
     assert space.suggest(fixed).loss == LossConfig(name="my.module:mine")  # type: ignore[arg-type]
+
+
+def test_options_of_a_method_can_be_fixed_and_are_then_not_searched() -> None:
+    options = {"dkd": {"beta": 4.0}, "sum": {"terms": ("labels", "dkd"), "weights": (1.0, 0.5), "dkd.beta": 2.0}}
+    space = search_spaces.build(
+        NamedConfig(name="methods", options={"methods": ("dkd", "sum"), "method_options": options})
+    )
+    students = {}
+    for baseline in space.baselines():
+        student = space.suggest(optuna.trial.FixedTrial(dict(baseline)))  # type: ignore[arg-type]
+        students[student.loss.name] = student
+        assert "dkd_beta" not in baseline
+        check_student(student, TEACHER, training_data())
+    assert students["dkd"].loss.options["beta"] == 4.0
+    assert students["sum"].loss.options == options["sum"]
+
+
+def test_options_of_a_method_that_is_not_there_are_refused() -> None:
+    with pytest.raises(ValueError, match=r'method_options: "dkd" is none of methods = \[.labels., .kd.\]'):
+        Methods(methods=("labels", "kd"), method_options={"dkd": {"beta": 4.0}})

@@ -7,6 +7,7 @@ import pytest
 
 from study.config import StudyConfig, parse_config, preset_names, read_config
 from tests.factories import study_config
+from trainables.config import TransferConfig, without_later_fields
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -104,3 +105,31 @@ def test_fingerprint_changes_exactly_where_a_result_would(change: dict[str, Any]
 
     changed = {stage for stage, value in fingerprints(after).items() if value != fingerprints(before)[stage]}
     assert changed == stale
+
+
+def test_fields_that_came_later_leave_older_fingerprints_as_they_were_while_they_are_without_effect() -> None:
+    """As they were before there were transfer sets, mixed images, bounds on weights and assistants."""
+    older = {"training": {"augmentation": {"shift_pixels": 0}, "optimizer": {"name": "sgd"}}}
+    newer = {
+        "training": {"augmentation": {"shift_pixels": 0, "mixup": 0.0}, "optimizer": {"name": "sgd", "max_norm": None}},
+        "transfer": TransferConfig().model_dump(mode="json"),
+        "assistants": [],
+    }
+    assert without_later_fields(newer) == older
+    felt = {"transfer": TransferConfig(share=0.5).model_dump(mode="json"), "mixup": 1.0, "max_norm": 3.0}
+    assert without_later_fields(felt) == felt
+
+
+def test_assistant_may_learn_from_mixed_images() -> None:
+    training = {"epochs": 1, "augmentation": {"mixup": 1.0}}
+    assistant = {"model": {"name": "cnn", "options": {"width": 3}}, "loss": {"name": "function_matching"}}
+    config = study_config(assistants=[{**assistant, "training": training}])
+    assert config.students_teacher.model == config.assistants[0].model
+
+
+def test_unknown_field_of_a_list_s_entry_lists_those_of_the_entry() -> None:
+    data = study_config().model_dump(mode="json")
+    data["assistants"] = [{"model": {"name": "cnn"}, "losss": {"name": "kd"}, "training": {"epochs": 1}}]
+    allowed = r"assistants\.0\.losss: there is no such field; allowed are model, loss, training"
+    with pytest.raises(ValueError, match=allowed):
+        parse_config(data, "x")

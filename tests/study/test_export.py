@@ -18,7 +18,7 @@ from trainables.data.split import split
 from trainables.models import build
 from trainables.records import StudyRecord
 from trainables.study_paths import StudyPaths
-from trainables.verified import Role
+from trainables.verified import Role, VerificationRecord
 from trainables.whole_files import read_record, write_record
 
 SHARED = {"train_seconds": 3.0, "num_co_tenants": 1.0}
@@ -104,3 +104,14 @@ def test_images_that_check_the_program_are_validation_images() -> None:
     images = exporting._validation_images(data)
     pixels = data.validation.images_NCHW[:1_000].astype("float64") / 255
     assert torch.allclose(images.double(), torch.from_numpy((pixels - 0.1307) / 0.3081), atol=1e-5)
+
+
+def test_best_of_its_kind_leaves_with_its_retraining_too(study: Path, tmp_path: Path) -> None:
+    paths = StudyPaths(study)
+    made = read_record(paths.verification_json, VerificationRecord)
+    assert made is not None
+    runs = tuple(run.model_copy(update={"role": Role.BEST}) for run in made.runs if run.role is Role.STUDENT)
+    write_record(paths.verification_json, made.model_copy(update={"runs": runs, "trials": ()}))
+    card = export(study, 0, tmp_path / "out")
+    assert card.metrics["test_accuracy"] == 0.96
+    assert card.metrics["test_accuracy_mean_over_seeds"] == pytest.approx((0.95 + 0.96 + 0.98) / 3)

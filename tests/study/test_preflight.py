@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 import pytest
+from torch import Tensor
 
 from study.preflight import prepare
 from tests.factories import study_config
 from trainables.config import LossConfig, ModelConfig, StudentConfig, TrainingConfig
+from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need, Taps
 
 CNN = {"name": "cnn", "options": {"width": 2}}
 
@@ -132,3 +134,40 @@ def test_students_are_checked_against_the_last_assistant() -> None:
     below = {"model": {"name": "mlp", "options": {"hidden": [8]}}, "training": {"epochs": 1}}
     with pytest.raises(ValueError, match=r'teacher_layer "hidden1" gives \(8,\)'):
         prepare(study_config(space=hint, assistants=[below]))
+
+
+class WrongTap(DistillationLoss):
+    """A user's own loss that reads a layer which is not there."""
+
+    needs = frozenset({Need.FEATURES})
+    taps = Taps(("nope",), ("stage1",))
+
+    def forward(self, step: DistillationStep) -> Tensor:
+        return step.student.features["nope"].sum()
+
+
+def wrong_tap(_: LossContext) -> DistillationLoss:
+    return WrongTap()
+
+
+def test_own_loss_that_reads_a_layer_which_is_not_there_is_refused_before_the_launch() -> None:
+    space = own_space(loss="tests.study.test_preflight:wrong_tap")
+    with pytest.raises(ValueError, match='unknown feature "nope": the network has stage1, stage2, classifier'):
+        prepare(study_config(space=space))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_choice_is_tried_whatever_the_random_students_are(seed: int) -> None:
+    options = {"widths": [1], "omitted_classes": list(range(11))}
+    with pytest.raises(ValueError, match="there is no class 10"):
+        prepare(study_config(seed=seed, space={"name": "cnn_distillation", "options": options}))
+
+
+def test_rungs_are_held_to_the_smallest_transfer_set() -> None:
+    """1 % of 55,000 images are 9 batches of 64: a first rung after a fiftieth of an epoch comes before the first."""
+    options = {"widths": [1], "batch_sizes": [64], "transfer_shares": [0.01, 1.0]}
+    halving = {"early_stopping": "pareto_halving", "halving": {"first_rung": 0.02}}
+    with pytest.raises(ValueError, match="there is no whole batch"):
+        prepare(study_config(space={"name": "cnn_distillation", "options": options}, search=halving))
+    options |= {"transfer_shares": [1.0]}
+    prepare(study_config(space={"name": "cnn_distillation", "options": options}, search=halving))

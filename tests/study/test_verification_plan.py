@@ -229,3 +229,28 @@ def test_student_without_labels_has_no_labels_only_partner(tmp_path: Path) -> No
     student = shown(trial, TransferConfig(label_share=0.0)).student
     assert student is not None
     assert partner_of(student, [trial]) is None
+
+
+def taught_by(trial: TrialRecord, method: str, *, mixup: float = 0.0) -> TrialRecord:
+    assert trial.student is not None
+    augmentation = trial.student.training.augmentation.model_copy(update={"mixup": mixup})
+    training = trial.student.training.model_copy(update={"augmentation": augmentation})
+    student = trial.student.model_copy(update={"loss": LossConfig(name=method), "training": training})
+    return trial.model_copy(update={"student": student})
+
+
+def test_partner_is_shown_mixed_images_only_where_its_own_method_is(tmp_path: Path) -> None:
+    (labels,) = stored(tmp_path, [MadeTrial(width=4)])
+    matched = taught_by(labels, "function_matching", mixup=1.0)
+    assert labels.student is not None
+    assert matched.student is not None
+    assert partner_of(matched.student, ()) == labels.student
+    assert partner_of(labels.student, [matched]) == matched.student
+
+
+def test_controls_without_a_teacher_are_no_partner_of_labels(tmp_path: Path) -> None:
+    (labels,) = stored(tmp_path, [MadeTrial(width=4)])
+    assert labels.student is not None
+    controls = [taught_by(labels, name) for name in ("label_smoothing", "teacher_free_kd")]
+    assert partner_of(labels.student, controls) is None
+    assert partner_of(labels.student, [*controls, taught_by(labels, "dist")]) is not None

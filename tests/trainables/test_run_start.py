@@ -110,3 +110,16 @@ def test_student_is_shown_its_transfer_set_alone_with_the_labels_that_it_has(mon
     assert set(of_all[shown]) == {0, 2}
     assert (labels == -100).sum() == 20
     assert (labels[labels != -100] == of_all[shown][labels != -100]).all()
+
+
+@pytest.mark.parametrize("loss", ["hint", "hint_first", "contrastive"])
+def test_parameters_of_a_method_do_not_hang_on_what_ran_before_in_the_process(loss: str) -> None:
+    """One teacher serves many students: the first of them builds its network, the others find it there."""
+    data = device_data()
+    teacher = teacher_of(data)
+    first, second = (
+        student_run(student(loss=LossConfig(name=loss)), data, teacher).state_dict()["loss"] for _ in range(2)
+    )
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from trainables import losses
 from trainables.config import LossConfig, OptionValue
 from trainables.losses.distillation_loss import DistillationLoss, LossContext
-from trainables.losses.labels import LabelsLoss
 from trainables.losses.with_labels import WithLabels
+
+_OF_THE_MIXTURE = frozenset({"weight", "labels_weight", "warm_up", "decay_until"})
 
 
 def terms_of(
     wearer: str, names: Sequence[str], options: Mapping[str, OptionValue], context: LossContext
 ) -> list[DistillationLoss]:
-    """The term of each method, without its labels and weight; the labels-only loss is a term itself.
+    """The term of each method, without its labels, weight and schedule; a loss that is no such mixture is one itself.
 
     Args:
         wearer: the method that names them, for messages.
@@ -21,12 +22,12 @@ def terms_of(
         context: of the run.
 
     Raises:
-        ValueError: an option is of no method named here, a method stands twice, or one has no term of its own.
+        ValueError: an option is of no method named here, or of what is not taken of it, or a method stands twice.
     """
     if len(set(names)) != len(names):
         raise ValueError(f'loss "{wearer}": {list(names)} names a method twice: each may stand once')
     for option, value in options.items():
-        if option.rpartition(".")[0] not in names:
+        if not any(option.startswith(f"{name}.") for name in names):
             allowed = " or ".join(f'"{name}.<option>"' for name in names)
             raise ValueError(f'loss "{wearer}": there is no option {option} = {value!r}; of the methods: {allowed}')
     return [_term(wearer, name, _own(name, options), context) for name in names]
@@ -39,8 +40,13 @@ def _own(name: str, options: Mapping[str, OptionValue]) -> dict[str, OptionValue
 
 def _term(wearer: str, name: str, options: dict[str, OptionValue], context: LossContext) -> DistillationLoss:
     loss = losses.build(LossConfig(name=name, options=options), context)
-    if isinstance(loss, WithLabels):
-        return loss.term
-    if isinstance(loss, LabelsLoss):
+    if not isinstance(loss, WithLabels):
         return loss
-    raise ValueError(f'loss "{wearer}": "{name}" is no term beside labels, so that it has no weight here')
+    of_mixture = _OF_THE_MIXTURE | {"alpha"} if name == "kd" else _OF_THE_MIXTURE
+    idle = sorted(of_mixture & options.keys())
+    if idle:
+        raise ValueError(
+            f'loss "{wearer}": there is no option {name}.{idle[0]} = {options[idle[0]]!r}: '
+            f'of "{name}" the term alone is taken, without its labels, weight and schedule'
+        )
+    return loss.term

@@ -48,6 +48,11 @@ class WithLabels(DistillationLoss):
 
     def __init__(self, term: DistillationLoss, weight: TermWeight, *, labels_weight: float) -> None:
         super().__init__()
+        if not labels_weight and 0.0 < weight.decay_until < 1.0:
+            raise ValueError(
+                f"decay_until = {weight.decay_until:g} with labels of weight 0 leaves nothing to learn from after it: "
+                "it must be 0 or 1"
+            )
         self.term = term
         self._weight = weight
         self._labels_weight = labels_weight
