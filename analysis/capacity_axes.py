@@ -26,7 +26,7 @@ _TITLES = {
     "teacher_width": "teacher width",
     "teacher_parameters": "parameters of the teacher",
     "teacher_epochs": "epochs of the teacher's training",
-    "teacher_accuracy": "test accuracy of the teacher",
+    "teacher_accuracy": "validation accuracy of the teacher",
 }
 _NOUNS = {"teacher_width": "teacher width", "teacher_parameters": "parameters", "teacher_epochs": "epochs"}
 _COUNTED = ("teacher_parameters", "teacher_epochs")

@@ -19,7 +19,7 @@ TEACHER_AXES: Mapping[str, Callable[[TeacherRecord], object]] = {
     "epochs": lambda record: record.epochs,
     "accuracy": lambda record: record.validation_accuracy,
 }
-_ALIKE = ("dataset", "space", "seed")  # fields of the configuration
+_ALIKE = ("dataset", "space", "seed", "search")  # fields of the configuration
 
 
 def studies_curves(studies: Mapping[str, StudyResults], axis: str | None = None) -> Curves:

@@ -8,7 +8,7 @@ from math import hypot, sqrt
 
 from analysis.pareto import candidates
 from analysis.results import StudyResults
-from analysis.students import LABELS_METHOD, method, model_key, sizes
+from analysis.students import LABELS_METHOD, WITHOUT_TEACHER, method, model_key, sizes
 from trainables.config import StudentConfig
 from trainables.measurements import ArchitectureProfile, LatencyMeasurement
 from trainables.metrics import METRICS, Metric, latency_batch_size
@@ -67,7 +67,7 @@ class SizeComparison:
     @property
     def distilled(self) -> TrialRecord | None:
         """The best of all methods but labels-only."""
-        taught = [trial for name, trial in self.best.items() if name != LABELS_METHOD]
+        taught = [trial for name, trial in self.best.items() if name not in WITHOUT_TEACHER]
         return max(taught, key=accuracy, default=None)
 
     @property
@@ -190,7 +190,7 @@ def compare_by_size(results: StudyResults) -> tuple[SizeComparison, ...]:
 def method_pairs(results: StudyResults) -> tuple[Pair, ...]:
     """The baselines that differ in method alone, by size: a labels-only one and each distilled partner."""
     baselines = [trial for trial in finished(results) if trial.origin == BASELINE_ORIGIN and trial.student is not None]
-    distilled = [trial for trial in baselines if method(trial) != LABELS_METHOD]
+    distilled = [trial for trial in baselines if method(trial) not in WITHOUT_TEACHER]
     pairs = [
         Pair(labels, partner)
         for labels in baselines

@@ -1,9 +1,13 @@
 """Kinds of student: what makes one, and the best of each, trained again over fresh seeds."""
 
+from collections import Counter
 from collections.abc import Sequence
 
+from analysis.pareto import candidates
 from analysis.results import StudyResults
 from analysis.verified import Verified
+from analysis.wording import count
+from trainables.metrics import METRICS
 from trainables.verified import Role, VerifiedRun
 
 METHOD = "method"
@@ -26,6 +30,22 @@ def best_of_kind(results: StudyResults) -> list[Verified]:
 def kind_names(results: StudyResults) -> tuple[str, ...]:
     """The parameters that make a kind."""
     return () if results.verification is None else results.verification.best_of
+
+
+def tries_of_kinds(results: StudyResults) -> list[int]:
+    """For each kind that was verified, how many finished students of the search it was chosen from."""
+    finished = candidates(results.trials, (METRICS["validation_accuracy"],))
+    kinds = Counter(tuple(trial.parameter(name) for name in kind_names(results)) for trial in finished)
+    return [kinds[tuple(each.trial.parameter(name) for name in kind_names(results))] for each in best_of_kind(results)]
+
+
+def tries_text(results: StudyResults) -> str:
+    """The same as a reader sees it: "from 10 students", "from 4 to 16 students"."""
+    tries = tries_of_kinds(results)
+    if not tries:
+        return "from no student"
+    least, most = min(tries), max(tries)
+    return f"from {count(most, 'student')}" if least == most else f"from {least} to {count(most, 'student')}"
 
 
 def further_names(results: StudyResults) -> tuple[str, ...]:

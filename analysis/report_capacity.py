@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analysis.capacity import OMITTED, Curves, Difference, Line, Point, curves, omitted_curves
 from analysis.capacity_axes import axis_title, place_name, place_text
 from analysis.comparisons import SIGNIFICANT, p_text, resolvable_difference
-from analysis.kinds import best_of_kind, kind_names
+from analysis.kinds import best_of_kind, kind_names, tries_text
 from analysis.report_tables import UNKNOWN, Table
 from analysis.results import StudyResults
 from analysis.statistics import Estimate
@@ -99,8 +99,8 @@ def _kinds_text(results: StudyResults) -> str:
     teacher = teacher_on_test(results)
     text = (
         f"{count(len(best), 'kind')} of student, told apart by {listed(names)}: of each the one with the best "
-        f"validation accuracy in the search was trained again with {count(seeds, 'fresh seed')}, shared by all, and "
-        "read on the test images"
+        f"validation accuracy in the search, {tries_text(results)}, was trained again with "
+        f"{count(seeds, 'fresh seed')}, shared by all, and read on the test images"
     )
     if teacher is None:
         return f"{text}."
@@ -202,7 +202,8 @@ def _temperature_note(levels: Sequence[Temperatures]) -> list[str]:
     num_compared = sum(not level.is_best for each in levels for level in each.levels)
     text = (
         "The best temperature was picked on the very test images that it is shown with, which flatters it; p is of the "
-        f"paired t test against it, corrected by Holm for {count(num_compared, 'comparison')}."
+        f"paired t test against it, corrected by Holm for {count(num_compared, 'comparison')}, but not for the "
+        "picking: it is somewhat too small."
     )
     return [text]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from analysis.comparisons import SIGNIFICANT, p_text, resolvable_difference
+from analysis.kinds import tries_text
 from analysis.ranking import KD_METHOD, Against, Ranked, budgets, over_networks, ranking
 from analysis.report_tables import UNKNOWN, Table
 from analysis.results import StudyResults
@@ -73,8 +74,8 @@ def _budget_text(results: StudyResults) -> str:
         each = [f"{name} {number} students and {total:g} epochs" for name, (number, total) in sorted(spent.items())]
         text += f"unequal budgets: {listed(each)}"
     return (
-        f"{text}. Of each the student with the best validation accuracy was trained again with "
-        f"{count(seeds, 'fresh seed')}, shared by all methods, and read on the test images."
+        f"{text}. Of each method and size the student with the best validation accuracy, {tries_text(results)}, was "
+        f"trained again with {count(seeds, 'fresh seed')}, shared by all methods, and read on the test images."
     )
 
 
@@ -125,6 +126,8 @@ def _overall_words(results: StudyResults, ranked: Mapping[str, Sequence[Ranked]]
 def _resolution_words(ranked: Mapping[str, Sequence[Ranked]]) -> list[str]:
     gains = [each.against_kd.gain for row in ranked.values() for each in row if each.against_kd is not None]
     deviations = [gain.deviation for gain in gains if gain.deviation is not None]
+    if not gains:
+        return []
     if not deviations:
         return ["One seed tells nothing of how much seeds differ: more of them are needed to decide anything."]
     num_seeds, middle = gains[0].num_values, sorted(deviations)[len(deviations) // 2]
@@ -136,6 +139,7 @@ def _resolution_words(ranked: Mapping[str, Sequence[Ranked]]) -> list[str]:
         f"As the differences from kd spread over {count(num_seeds, 'seed')} (the middle deviation is "
         f"{100 * middle:.2f} points), a true difference is found four times in five only if it is at least "
         f"{100 * alone:.2f} points, by itself; {100 * together:.2f} where all {len(gains)} comparisons are to hold "
-        "together. p is of the paired t test, corrected by Holm for all comparisons with kd, or with labels, here."
+        "together. p is of the paired t test, corrected by Holm for all comparisons with kd, or with labels, at single "
+        "sizes; those over all sizes among themselves."
     )
     return [text]

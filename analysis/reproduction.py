@@ -150,14 +150,19 @@ def _difference(record: Hinton2015Record, first: str, second: str, what: str, pa
     return _of_values(what, "errors", paper, differences)
 
 
+# What is counted comes in steps: one error, or one image of the thousand of a class. Equal counts are no certainty.
+_LEAST_DEVIATIONS = {"errors": 1.0, "%": 0.1}
+
+
 def _of_values(what: str, unit: str, paper: str, by_seed: Mapping[int, float]) -> TableRow | None:
     if not by_seed:
         return None
     values = tuple(by_seed[seed] for seed in sorted(by_seed))
-    estimate = mean_interval(values)
-    return TableRow(
-        what=what, unit=unit, paper=paper, values=values, mean=estimate.mean, low=estimate.low, high=estimate.high
-    )
+    estimate = mean_interval(values, least_deviation=_LEAST_DEVIATIONS.get(unit, 0.0))
+    low, high = estimate.low, estimate.high
+    if unit == "%" and low is not None and high is not None:
+        low, high = max(low, 0.0), min(high, 100.0)
+    return TableRow(what=what, unit=unit, paper=paper, values=values, mean=estimate.mean, low=low, high=high)
 
 
 def _number(row: TableRow, value: float, *, each: bool = False) -> str:

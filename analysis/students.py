@@ -45,6 +45,8 @@ def method_title(name: str) -> str:
     """A method as a legend shows it: "labels only", or "kd (distilled)"."""
     if name == LABELS_METHOD:
         return "labels only"
+    if name in WITHOUT_TEACHER:
+        return f"{name} (no teacher)"
     return name if name == UNKNOWN_METHOD else f"{name} (distilled)"
 
 

@@ -12,7 +12,7 @@ from analysis.findings import latency_of, median_interval
 from analysis.pareto import nondominated
 from analysis.results import StudyResults
 from analysis.statistics import Estimate, mean_interval
-from analysis.students import LABELS_METHOD
+from analysis.students import LABELS_METHOD, WITHOUT_TEACHER
 from trainables.config import StudentConfig
 from trainables.metrics import Direction, Metric, Source, latency_batch_size, latency_name
 from trainables.records import TrialRecord
@@ -74,7 +74,7 @@ class VerifiedPair:
     @property
     def distilled(self) -> Verified | None:
         """The distilled side."""
-        return next((each for each in self._sides if each.method != LABELS_METHOD), None)
+        return next((each for each in self._sides if each.method not in WITHOUT_TEACHER), None)
 
     @property
     def gains(self) -> dict[int, float]:

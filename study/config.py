@@ -91,7 +91,7 @@ class ResourcesConfig(Frozen):
 class VerifyConfig(Frozen):
     """How students of the front are trained again and read on the test images, which nothing else reads."""
 
-    max_students: int = Field(4, ge=0, description="of the front, spread along it; 0: the test images are never read")
+    max_students: int = Field(4, ge=0, description="of the front, spread along it; 0: none")
     seeds: int = Field(3, ge=1, description="fresh training seeds for each student and its partner")
     best_of: tuple[str, ...] = Field(
         (), description='parameters: also the most accurate student for each of their values, as in ["method", "width"]'
