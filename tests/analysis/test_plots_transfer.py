@@ -32,7 +32,7 @@ def study_of(root: Path, *students: StudentTransfer) -> tuple[StudyResults, Tran
 
 
 def student(width: int, method: str = "kd", seed_index: int = 1, **changed: Any) -> StudentTransfer:
-    number = 2 * WIDTHS.index(width) + (method == "kd")
+    number = changed.pop("trial", 2 * WIDTHS.index(width) + (method == "kd"))
     return student_transfer(number, MadeTrial(width=width, method=method).student, seed_index=seed_index, **changed)
 
 
@@ -122,6 +122,27 @@ def test_of_many_sizes_some_are_drawn_the_smallest_and_the_largest_among_them(tm
     shown = [each for each in titles if each.startswith("width")]
     assert len(shown) == MAX_SIZES < len(WIDTHS)
     assert (shown[0], shown[-1]) == ("width 1", "width 16")
+
+
+def test_layers_are_of_labels_and_kd_and_then_of_the_most_accurate_methods(tmp_path: Path) -> None:
+    reached = {"attention": 0.93, "dkd": 0.95, "fitnets": 0.97, "kd": 0.9, "labels": 0.9, "vid": 0.96}
+    students = [
+        student(2, method, trial=number, accuracy=each) for number, (method, each) in enumerate(reached.items())
+    ]
+    study, record = study_of(tmp_path, *students)
+    titles = [each.text for each in layers_figure(study, record).layout.annotations]
+    assert titles[1:] == ["labels only", "kd (distilled)", "fitnets (distilled)", "vid (distilled)"]
+
+
+@pytest.mark.parametrize("draw", [agreement_figure, by_size_figure])
+def test_legend_of_many_methods_stands_below_and_leaves_the_axes_their_height(tmp_path: Path, draw: Any) -> None:
+    students = [student(2, f"method{index}", trial=index) for index in range(16)]
+    few, many = (draw(*study_of(tmp_path / str(number), *students[:number])).layout for number in (2, 16))
+    assert many.legend.y < 0.0
+    assert many.legend.yanchor == "top"
+    inner = [each.height - each.margin.t - each.margin.b for each in (few, many)]
+    assert inner[0] == inner[1] > 0
+    assert many.margin.b - few.margin.b >= 5 * 20  # a row holds three names
 
 
 def test_classes_have_a_row_for_each_configuration_and_for_the_teacher(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from analysis.report import report_html
 from analysis.report_transfer import transfer_figures, transfer_table, transfer_words
 from analysis.results import StudyResults, read_study
-from analysis.transfer_records import Share, StudentTransfer, TransferRecord
+from analysis.transfer_records import Share, StudentTransfer, TeacherTransfer, TransferRecord
 from tests.analysis.page import Page
 from tests.analysis.study_directory import MadeTrial, write_study
 from tests.analysis.transfers import name_of, student_transfer, transfer_record, verify_with_weights
@@ -70,6 +70,82 @@ def test_difference_that_the_seeds_leave_open_is_not_called_one(tmp_path: Path) 
     assert "a difference of one seed, +7.00 points (one seed)" in text_of(one_seed)
 
 
+def test_more_is_said_by_p_values_that_are_corrected_for_every_comparison(tmp_path: Path) -> None:
+    """Alone the differences 0.04, 0.05 and 0.07 have p 0.026; eight measures of two students make it 0.42."""
+    other = MadeTrial(width=4, method="attention").student
+    aside = [
+        student_transfer(0, other, seed_index=index, control=name_of(1, P, index), num_agreeing=880 + index % 2)
+        for index in (1, 2, 3)
+    ]
+    alone = [student for index, agreeing in ((1, 920), (2, 930), (3, 950)) for student in pair(index, agreeing, 12)]
+    text = text_of(results(tmp_path, *alone, *aside))
+    assert "on 88.00 %: a difference that the seeds do not decide, +5.33 points (95 % interval +1.54" in text
+    assert "corrected p 0.4" in text
+    assert "corrected by Holm's method for 16 comparisons with a control: 2 distilled students" in text
+
+
+def test_methods_without_a_teacher_are_no_distilled_students(tmp_path: Path) -> None:
+    smoothed = MadeTrial(width=4, method="label_smoothing").student
+    control = student_transfer(0, smoothed, control=name_of(1, P, 1), ece=0.2)
+    text = text_of(results(tmp_path, *pair(1, 950, 30), control))
+    assert "agreement with the teacher in 1 of 1" in text
+    assert "distilled students' 1.00 %, labels-only students' 1.00 % and label_smoothing students' 20.00 %" in text
+    assert "Width 4, label_smoothing" not in text
+
+
+def test_control_that_was_tuned_for_itself_is_said_so(tmp_path: Path) -> None:
+    slow = MadeTrial(width=4, learning_rate=1e-4).student
+    for role, words in (
+        (Role.BEST, "taught by labels (the best of its own kind, tuned for itself, not trained alike) on"),
+        (None, "taught by labels (picked as the most accurate labels-only student of its network, not trained alike)"),
+    ):
+        students = [
+            student_transfer(1, KD.student, role=role, control=name_of(0, role, 1)),
+            student_transfer(0, slow, role=role),
+        ]
+        assert words in text_of(results(tmp_path / str(role), *students))
+    assert "trained alike" not in text_of(usual(tmp_path / "alike"))
+
+
+def test_of_many_students_kd_and_the_largest_differences_come_first(tmp_path: Path) -> None:
+    control = student_transfer(0, LABELS.student, num_agreeing=880)
+    others = [
+        student_transfer(
+            number, MadeTrial(width=4, method="attention").student, control=control.weights, num_agreeing=880 + number
+        )
+        for number in range(2, 12)
+    ]  # fmt: skip
+    kd = student_transfer(20, KD.student, control=control.weights, num_agreeing=881)
+    words = transfer_words(results(tmp_path, control, *others, kd))
+    assert "kd (trial 20)" in words[1]
+    assert "attention (trial 11)" in words[2]
+    assert "3 more students with a control: in the table." in words
+
+
+def test_last_assistant_is_named_as_the_teacher(tmp_path: Path) -> None:
+    study = usual(tmp_path)
+    config = study.record.config | {"assistants": [{}]}
+    assisted = replace(study, record=study.record.model_copy(update={"config": config}))
+    first, *others = transfer_words(assisted)
+    assert first.startswith("The teacher here is the last assistant, cnn(width=4), which taught the students.")
+    assert "assistant" not in " ".join([*others, *transfer_words(study)])
+
+
+def test_boundaries_that_were_not_reached_are_said_so(tmp_path: Path) -> None:
+    assert "It was reached on 90 to 100 of them, by network" in text_of(usual(tmp_path))
+    every = usual(tmp_path / "fewer")
+    assert every.transfer is not None
+    reached = every.transfer.model_copy(update={"num_boundary_images": 90})
+    assert "It was reached" not in text_of(
+        replace(every, transfer=reached.model_copy(update={"teacher": _reaching(reached, 90)}))
+    )
+
+
+def _reaching(record: TransferRecord, num_reached: int) -> TeacherTransfer:
+    boundary = record.teacher.boundary.model_copy(update={"num_reached": num_reached})
+    return record.teacher.model_copy(update={"boundary": boundary})
+
+
 def test_teacher_without_a_mistake_is_said_so(tmp_path: Path) -> None:
     none = Share(num=0, total=0)
     students = [
@@ -128,7 +204,11 @@ def test_study_that_has_gone_on_since_is_said_so(tmp_path: Path) -> None:
 def test_table_has_a_row_for_each_configuration_with_its_means(tmp_path: Path) -> None:
     table = transfer_table(usual(tmp_path))
     assert [row[:4] for row in table.rows] == [("1", "4", "kd (distilled)", "3"), ("1", "4", "labels only", "3")]
-    assert table.rows[0][5] == "95.10 %"
+    distilled, labels = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert distilled["agreement with the teacher"] == "95.10 %"
+    assert distilled["agreement with the teacher, less the control's"] == "+7.10 points"
+    assert labels["agreement with the teacher, less the control's"] == "-"
+    assert table.rows[0][6] == "below 0.001"
     assert {len(row) for row in table.rows} == {len(table.columns)}
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from analysis.transfer_comparisons import excesses
 from analysis.transfer_findings import (
     MEASURES,
     compared,
@@ -67,6 +68,26 @@ def test_excess_is_over_the_control_of_the_same_seed() -> None:
     assert distilled.control_mean("agreement") == pytest.approx(0.895)
     assert distilled.share(of_controls=False, on_mistakes=False) == Share(num=910, total=1_000)
     assert distilled.share(of_controls=True, on_mistakes=True) == Share(num=10, total=40)
+
+
+def test_excesses_are_one_family_of_every_measure_that_has_a_direction() -> None:
+    """Differences of 0.010 and 0.020 have p 0.205 (t 3, 1 degree of freedom); times eight measures it is 1."""
+    found = excesses(pair([900, 920], [890, 900]))
+    assert found.num_tests == sum(measure.closer != 0 for measure in MEASURES.values()) == 8
+    (distilled,) = compared(pair([900, 920], [890, 900]))
+    agreement = found.of(distilled, "agreement")
+    assert agreement is not None
+    assert agreement.difference.p_value == pytest.approx(0.2048, abs=1e-3)
+    assert agreement.p_value == 1.0
+    assert not agreement.is_decided
+
+
+def test_methods_without_a_teacher_are_not_compared() -> None:
+    smoothed = MadeTrial(width=4, method="label_smoothing").student
+    control = student_transfer(1, LABELS, role=P)
+    record = transfer_record(student_transfer(1, smoothed, control=control.weights), control)
+    assert compared(record) == []
+    assert excesses(record).all == ()
 
 
 def test_without_a_control_there_is_no_excess() -> None:

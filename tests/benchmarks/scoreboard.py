@@ -36,6 +36,10 @@ class Scoreboard:
         """Add a row whose ratio must not be below `minimum`; the test asserts `is_reached`."""
         return self._add(Row(what, ours, peer, f"{ratio:.3g}x", f"at least {minimum:g}x", ratio >= minimum))
 
+    def ratio_at_most(self, what: str, *, ours: str, peer: str, ratio: float, maximum: float) -> Row:
+        """Add a row whose ratio must not exceed `maximum`; the test asserts `is_reached`."""
+        return self._add(Row(what, ours, peer, f"{ratio:.3g}x", f"at most {maximum:g}x", ratio <= maximum))
+
     def at_most(self, what: str, *, value: float, limit: float, unit: str, peer: str = "") -> Row:
         """Add a row of a value that must not exceed `limit`; the test asserts `is_reached`."""
         return self._add(Row(what, f"{value:.3g} {unit}", peer, "", f"at most {limit:g} {unit}", value <= limit))

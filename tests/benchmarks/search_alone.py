@@ -44,11 +44,11 @@ def _untrained_teacher(store: StudyStore, data: TrainingData) -> TeacherRecord:
     """A teacher that knows nothing: how fast a student is, and how large, does not depend on what it is told."""
     teacher = store.config.teacher
     network = build(teacher.model, input_shape=data.input_shape, num_classes=data.num_classes)
-    save_weights(store.paths.teacher_weights, network.state_dict())
+    save_weights(store.paths.teacher.weights, network.state_dict())
     stream = np.random.default_rng(0)
     for split, images in ((Split.TRAIN, data.train), (Split.VALIDATION, data.validation)):
         logits_NC = stream.standard_normal((len(images), data.num_classes), dtype=np.float32)
-        np.save(store.paths.teacher_logits(split), logits_NC)
+        np.save(store.paths.teacher.logits(split), logits_NC)
     return TeacherRecord(
         model=teacher.model,
         num_parameters=1,

@@ -13,6 +13,13 @@ def test_ratio_is_reached_from_its_target_on(ratio: float, is_reached: bool) -> 
     assert board.rows == [row]
 
 
+@pytest.mark.parametrize(("ratio", "is_reached"), [(1.3, True), (1.31, False), (float("nan"), False)])
+def test_ratio_is_reached_up_to_its_target(ratio: float, is_reached: bool) -> None:
+    row = Scoreboard().ratio_at_most("step", ours="13 ms", peer="10 ms", ratio=ratio, maximum=1.3)
+    assert row.is_reached is is_reached
+    assert row.target == "at most 1.3x"
+
+
 @pytest.mark.parametrize(("value", "is_reached"), [(0.3, True), (0.31, False)])
 def test_value_is_reached_up_to_its_limit(value: float, is_reached: bool) -> None:
     row = Scoreboard().at_most("start", value=value, limit=0.3, unit="s")

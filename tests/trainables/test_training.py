@@ -1,6 +1,7 @@
 """The training loop: what it computes, that it computes the same again, and that it goes on as if never interrupted."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ def test_epoch_trains_on_every_image_once() -> None:
     seen: list[int] = []
 
     class Recorder:
-        serves_views = False
+        network = None
 
         def outputs(self, batch: Batch) -> Any:
             seen.extend(batch.indices_N.tolist())
@@ -180,7 +181,9 @@ def test_distillation_from_stored_outputs_refuses_augmented_views() -> None:
 
 
 def test_method_without_its_teacher_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r'method "kd" needs teacher_logits; this run gives labels'):
+    with pytest.raises(
+        ValueError, match=r'method "kd" needs teacher_logits; this run has no teacher and gives every_label'
+    ):
         student_run(student(loss=KD), device_data(), None)
 
 
@@ -196,7 +199,9 @@ def test_live_teacher_sees_the_students_own_view() -> None:
     live = LiveTeacher(Pixels())
 
     class Recorder:
-        serves_views = True
+        @property
+        def network(self) -> Callable[[Tensor], Tensor]:
+            return live.network
 
         def outputs(self, batch: Batch) -> Any:
             outputs = live.outputs(batch)

@@ -37,9 +37,9 @@ CONTEXT = LossContext(
 class LinearNetwork(nn.Module):
     """Logits that are a linear map of the pixels, put out in a dtype as under autocast."""
 
-    def __init__(self, weight_CP: Tensor, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, weight: Tensor, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight_CP)
+        self.weight = nn.Parameter(weight)
         self._dtype = dtype
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
@@ -95,12 +95,12 @@ def batch(
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=stream)
 
-    patterns_CP = normal(NUM_CLASSES, 16)
-    student = LinearNetwork(scale * (0.2 * patterns_CP + 0.1 * normal(NUM_CLASSES, 16)), dtype)
-    teacher = LinearNetwork(scale * (0.3 * patterns_CP + 0.05 * normal(NUM_CLASSES, 16)), dtype)
+    patterns = normal(NUM_CLASSES, 16)
+    student = LinearNetwork(scale * (0.2 * patterns + 0.1 * normal(NUM_CLASSES, 16)), dtype)
+    teacher = LinearNetwork(scale * (0.3 * patterns + 0.05 * normal(NUM_CLASSES, 16)), dtype)
     indices_N = torch.randperm(NUM_TRAIN_IMAGES, generator=stream)[:num_images]
     labels_N = torch.as_tensor(LABELS_M)[indices_N]
-    images_NCHW = (patterns_CP[labels_N] + 0.3 * normal(num_images, 16)).view(num_images, *IMAGE_SHAPE)
+    images_NCHW = (patterns[labels_N] + 0.3 * normal(num_images, 16)).view(num_images, *IMAGE_SHAPE)
 
     def outputs(network: LinearNetwork, shapes: Mapping[str, tuple[int, ...]]) -> Outputs:
         features = {name: scale * normal(num_images, *shape) for name, shape in shapes.items()}

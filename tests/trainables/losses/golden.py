@@ -1,6 +1,6 @@
 """Each method's value from its paper's equation, in float64 NumPy: nothing of it is shared with the methods."""
 
-# Shapes: N batch, C classes, D features, K negatives, P pixels.
+# Shapes: N batch, C classes, D features or pixels, K negatives.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class Given:
     indices_N: NDArray[np.int64]
     student: Mapping[str, Array]
     teacher: Mapping[str, Array]
-    images_NP: Array
-    student_CP: Array
-    teacher_CP: Array
+    images_ND: Array
+    student_weight: Array
+    teacher_weight: Array
     own: Mapping[str, Array]
     progress: float
     seed: int
@@ -220,7 +220,7 @@ def contrastive(given: Given) -> float:
     counts_NK = LABELS_M[drawn_K][None, :] != given.labels_N[:, None]
     total = 0.0
     for own, other in (("student", "teacher"), ("teacher", "student")):
-        features_ND = getattr(given, own)["stage2"].reshape(len(given.labels_N), -1)
+        features_ND = getattr(given, own)["stage2"].transpose(0, 2, 3, 1).reshape(len(given.labels_N), -1)
         anchors_ND = features_ND @ given.own[f"term.embed_{own}.weight"].T + given.own[f"term.embed_{own}.bias"]
         anchors_ND /= np.linalg.norm(anchors_ND, axis=1, keepdims=True)
         memory_MD = given.own[f"term.memory_{other}"]
@@ -237,20 +237,20 @@ def contrastive(given: Given) -> float:
 def boundary(given: Given) -> float:
     """Heo et al. 2019: of a linear teacher the sample is a fiftieth past the foot of the perpendicular; T 3, no T^2."""
     is_right_N = (given.teacher_NC.argmax(1) == given.labels_N) & (given.student_NC.argmax(1) == given.labels_N)
-    images_NP, from_N = given.images_NP[is_right_N], given.labels_N[is_right_N]
+    images_ND, from_N = given.images_ND[is_right_N], given.labels_N[is_right_N]
     others_NC = given.teacher_NC[is_right_N].copy()
     others_NC[np.arange(len(from_N)), from_N] = -np.inf
     torch.manual_seed(given.seed)
     to_N = torch.multinomial(torch.tensor(softmax(others_NC, axis=1)), 1).squeeze(1).numpy()
     samples = []
-    for image_P, label, other in zip(images_NP, from_N, to_N, strict=True):
-        normal_P = given.teacher_CP[label] - given.teacher_CP[other]
-        foot_P = image_P - (normal_P @ image_P) / (normal_P @ normal_P) * normal_P
-        sample_P = foot_P + 0.02 * (foot_P - image_P)
-        if (given.teacher_CP @ sample_P).argmax() == other:
-            samples.append(sample_P)
+    for image, label, other in zip(images_ND, from_N, to_N, strict=True):
+        normal = given.teacher_weight[label] - given.teacher_weight[other]
+        foot = image - (normal @ image) / (normal @ normal) * normal
+        sample = foot + 0.02 * (foot - image)
+        if (given.teacher_weight @ sample).argmax() == other:
+            samples.append(sample)
     assert 2 <= len(samples) < len(from_N), "some come over and some do not"
-    student_NC, teacher_NC = (np.stack(samples) @ each.T for each in (given.student_CP, given.teacher_CP))
+    student_NC, teacher_NC = (np.stack(samples) @ each.T for each in (given.student_weight, given.teacher_weight))
     weight = 2 * max(0.0, 1 - given.progress / 0.75)
     return labels(given) + weight * soft_kl(student_NC, teacher_NC, 3.0) / 9
 

@@ -89,3 +89,22 @@ def test_shapes_are_those_of_the_features_and_the_network_is_left_as_it_was() ->
     assert model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_shapes_are_what_each_module_gives_a_single_image() -> None:
+    model = small_cnn().train()
+    shapes = feature_shapes(model, (1, 8, 12))
+    assert {name: shape for name, shape in shapes.items() if "." not in name} == {
+        "stage1": (2, 4, 6),
+        "stage2": (4, 2, 3),
+        "classifier": (3,),
+    }
+    assert list(shapes)[:2] == ["stage1", "stage1.0"]
+    assert model.training
+    assert all(not module._forward_hooks for module in model.modules())
+
+
+def test_the_image_itself_is_no_layer() -> None:
+    """A hint at the pixels would reach no weight of the student."""
+    model = mlp(input_shape=(1, 4, 4), num_classes=3, hidden=(6,), input_dropout=0.2)
+    assert [name for name in feature_shapes(model, (1, 4, 4)) if "." not in name] == ["hidden1", "classifier"]
