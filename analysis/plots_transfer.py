@@ -1,6 +1,7 @@
 """Pictures of what was transferred, by size: agreement beside a control, divergence, calibration, boundaries."""
 
 from collections.abc import Sequence
+from math import ceil
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -17,6 +18,7 @@ AGREEMENT_QUESTION = "Do students say what the teacher says, and more so than ne
 BY_SIZE_QUESTION = "How near do students come to the teacher, by size, and how well do they know their errors?"
 
 _DODGE = 0.16
+_LEGEND_COLUMNS, _LEGEND_ROW_PIXELS, _AXIS_PIXELS = 3, 22, 60
 _AS_IT_IS = Scale({})
 # Titles that fit side by side on a telephone.
 _BY_SIZE = {
@@ -32,9 +34,8 @@ def agreement_figure(results: StudyResults, record: TransferRecord) -> go.Figure
     num_mistakes = record.teacher.num_mistakes
     titles = [f"all {record.num_images:,} images", f"the teacher's {num_mistakes:,} mistakes"]
     drawn = make_subplots(rows=1, cols=2, horizontal_spacing=0.12, subplot_titles=titles)
-    drawn.update_layout(
-        template=template(), title_text=AGREEMENT_QUESTION, legend={"y": 1.12}, margin={"t": 130, "r": 24}
-    )
+    drawn.update_layout(template=template(), title_text=AGREEMENT_QUESTION, margin={"t": 90, "r": 24})
+    _add_legend_room(drawn, record, inner=330)
     ends = [end for student in record.students for end in wilson_interval(student.agreement) or ()]
     scale = metric_scale(METRICS["validation_agreement"], ends)
     _add_by_size(drawn, results, record, "agreement", row=1, column=1, scale=scale)
@@ -51,9 +52,8 @@ def by_size_figure(results: StudyResults, record: TransferRecord) -> go.Figure:
     drawn = make_subplots(
         rows=2, cols=2, horizontal_spacing=0.12, vertical_spacing=0.17, subplot_titles=list(_BY_SIZE.values())
     )
-    drawn.update_layout(
-        template=template(), title_text=BY_SIZE_QUESTION, height=720, legend={"y": 1.06}, margin={"t": 130, "r": 24}
-    )
+    drawn.update_layout(template=template(), title_text=BY_SIZE_QUESTION, margin={"t": 90, "r": 24})
+    _add_legend_room(drawn, record, inner=570)
     theirs = {"ece": record.teacher.ece, "boundary_distance": record.teacher.boundary.mean_distance}
     for place, name in enumerate(_BY_SIZE):
         row, column = place // 2 + 1, place % 2 + 1
@@ -70,6 +70,17 @@ def by_size_figure(results: StudyResults, record: TransferRecord) -> go.Figure:
     drawn.update_yaxes(tickformat=".1%", rangemode="tozero", row=1, col=2)
     drawn.update_yaxes(rangemode="tozero", row=2)
     return drawn
+
+
+def _add_legend_room(drawn: go.Figure, record: TransferRecord, *, inner: int) -> None:
+    """The legend stands below the axes, which stay `inner` pixels high however many methods it names."""
+    num_rows = ceil(len(taught_methods(configurations(record))) / _LEGEND_COLUMNS)
+    below = _AXIS_PIXELS + _LEGEND_ROW_PIXELS * num_rows
+    drawn.update_layout(
+        height=drawn.layout.margin.t + inner + below,
+        margin={"b": below},
+        legend={"y": -_AXIS_PIXELS / inner, "yanchor": "top"},
+    )
 
 
 def _add_by_size(

@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.plots_transfer import taught_methods
+from analysis.ranking import KD_METHOD
 from analysis.results import StudyResults
-from analysis.students import method_title, sizes
+from analysis.students import LABELS_METHOD, method_title, sizes
 from analysis.theme import DIVERGING, figure, template
 from analysis.transfer_findings import MEASURES, Configuration, configurations, correlations
 from analysis.transfer_records import ClassTransfer, LayerMatrix, TransferRecord
@@ -31,7 +32,7 @@ def layers_figure(results: StudyResults, record: TransferRecord) -> go.Figure:
     named = sizes(results)
     found = sorted(configurations(record), key=lambda each: named.position(each.model_key))
     keys = _spread(list(dict.fromkeys(each.model_key for each in found)), MAX_SIZES)
-    names = taught_methods(found)[:MAX_METHODS]
+    names = _foremost(found)
     drawn = make_subplots(
         rows=len(names), cols=len(keys), column_titles=[named.name(key) for key in keys],
         row_titles=[method_title(name) for name in names], shared_xaxes=True, shared_yaxes=True,
@@ -106,6 +107,17 @@ def accuracy_figure(results: StudyResults, record: TransferRecord) -> go.Figure:
     drawn.update_xaxes(title_text=named.axis_title, type="category", showgrid=False)
     drawn.update_yaxes(autorange="reversed", showgrid=False)
     return drawn
+
+
+def _foremost(found: Sequence[Configuration]) -> list[str]:
+    """The methods that are drawn: labels-only, classic distillation, then those of the most accurate students."""
+    reached = {
+        name: _mean([run.accuracy for each in found if each.method == name for run in each.runs]) or 0.0
+        for name in taught_methods(found)
+    }
+    first = (LABELS_METHOD, KD_METHOD)
+    ordered = sorted(reached, key=lambda name: (first.index(name) if name in first else len(first), -reached[name]))
+    return ordered[:MAX_METHODS]
 
 
 def _class_map(

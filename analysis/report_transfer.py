@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from analysis.comparisons import p_text
 from analysis.plots import ReportFigure
 from analysis.plots_transfer import agreement_figure, by_size_figure
 from analysis.plots_transfer_maps import (
@@ -14,22 +15,21 @@ from analysis.plots_transfer_maps import (
 )
 from analysis.report_tables import UNKNOWN, Table
 from analysis.results import StudyResults
-from analysis.statistics import Estimate
-from analysis.students import LABELS_METHOD, Sizes, method_title, sizes
+from analysis.students import LABELS_METHOD, WITHOUT_TEACHER, Sizes, method_title, sizes
+from analysis.transfer_comparisons import Excess, Excesses, excesses
 from analysis.transfer_findings import (
     MEASURES,
     Configuration,
     Correlation,
     Measure,
-    compared,
     configurations,
     correlations,
-    wilson_interval,
 )
-from analysis.transfer_records import Share, TransferRecord
-from analysis.wording import count, gain_text, listed
+from analysis.transfer_records import TransferRecord
+from analysis.transfer_words import against_controls
+from analysis.wording import count, listed, points
 
-_MOST_SENTENCES = 8
+_AGAINST = ("agreement", "agreement_on_mistakes")
 _NOT_YET = (
     "What went from the teacher to the students beyond accuracy has not been measured: "
     "`python -m analysis transfer DIR` does so, in seconds a student, and renews this report."
@@ -41,14 +41,10 @@ def transfer_words(results: StudyResults) -> list[str]:
     record = results.transfer
     if record is None:
         return [_NOT_YET]
-    found, named = compared(record), sizes(results)
-    most = [_against_control(each, named) for each in found[:_MOST_SENTENCES]]
-    if len(found) > _MOST_SENTENCES:
-        most.append(f"{count(len(found) - _MOST_SENTENCES, 'more student')} with a control: in the table.")
+    named = sizes(results)
     return [
         *_what(record, results),
-        *most,
-        *_closer(found),
+        *against_controls(record, named),
         *_calibration(record),
         *_boundary(record),
         *_with_accuracy(record, named),
@@ -74,18 +70,32 @@ def transfer_table(results: StudyResults) -> Table:
     """Each analysed configuration, means over its seeds."""
     record = results.transfer
     named = sizes(results)
-    rows = [] if record is None else [_row(each, named) for each in configurations(record)]
-    columns = ("trial", named.axis_title, "method", "seeds", "accuracy", *(each.label for each in MEASURES.values()))
+    excess = Excesses(()) if record is None else excesses(record)
+    rows = [] if record is None else [_row(each, named, excess) for each in configurations(record)]
+    against = [
+        column for name in _AGAINST for column in (f"{MEASURES[name].label}, less the control's", "its p, corrected")
+    ]
+    labels = [each.label for each in MEASURES.values()]
+    columns = ("trial", named.axis_title, "method", "seeds", "accuracy", *against, *labels)
     return Table("What was transferred, means over seeds, on validation images", columns, tuple(rows))
 
 
-def _row(each: Configuration, named: Sizes) -> tuple[str, ...]:
+def _row(each: Configuration, named: Sizes, excess: Excesses) -> tuple[str, ...]:
     accuracy = sum(run.accuracy for run in each.runs) / len(each.runs)
     values = [_value_text(measure, each.mean(measure.name)) for measure in MEASURES.values()]
+    against = [cell for name in _AGAINST for cell in _against_cells(excess.of(each, name))]
     name = named.labels.get(each.model_key, each.model_key)
     return (
-        str(each.trial), name, method_title(each.method), str(len(each.runs)), f"{100 * accuracy:.2f} %", *values
+        str(each.trial), name, method_title(each.method), str(len(each.runs)), f"{100 * accuracy:.2f} %", *against,
+        *values,
     )  # fmt: skip
+
+
+def _against_cells(excess: Excess | None) -> tuple[str, str]:
+    if excess is None:
+        return UNKNOWN, UNKNOWN
+    p_value = UNKNOWN if excess.p_value is None else p_text(excess.p_value).removeprefix("p ")
+    return points(excess.difference.mean), p_value
 
 
 def _value_text(measure: Measure, value: float | None) -> str:
@@ -103,6 +113,8 @@ def _what(record: TransferRecord, results: StudyResults) -> list[str]:
         "on one of those has taken over a mistake, or stumbles over the same hard image: the control, the same network "
         "taught by labels with the same seed, shows how often the latter happens."
     )
+    if results.record.config.get("assistants"):
+        what = f"The teacher here is the last assistant, {teacher.model.key}, which taught the students. {what}"
     verified = results.verification
     current = {run.fingerprint for run in verified.runs if run.failure is None} if verified else set()
     analysed = {student.weights.removeprefix("verify/").removesuffix(".safetensors") for student in record.students}
@@ -111,66 +123,12 @@ def _what(record: TransferRecord, results: StudyResults) -> list[str]:
     return [what]
 
 
-def _against_control(each: Configuration, named: Sizes) -> str:
-    name = f"{named.name(each.model_key)}, {each.method} (trial {each.trial}"
-    name += f", means over {len(each.runs)} seeds)" if len(each.runs) > 1 else ")"
-    mine, its = (each.share(of_controls=side, on_mistakes=False) for side in (False, True))
-    wrong, its_wrong = (each.share(of_controls=side, on_mistakes=True) for side in (False, True))
-    text = (
-        f"{name[0].upper()}{name[1:]}: says what the teacher says on {_percent(mine)} of all images; the same network "
-        f"taught by labels on {_percent(its)}{_excess(each, 'agreement', mine)}. "
-    )
-    if not wrong.total:
-        return text + "The teacher makes no mistake here."
-    return text + (
-        f"Where the teacher is wrong it says the same on {_of(wrong)}, the control on {_of(its_wrong)}"
-        f"{_excess(each, 'agreement_on_mistakes', wrong)}."
-    )
-
-
-def _percent(share: Share) -> str:
-    return f"{100 * (share.fraction or 0.0):.2f} %"
-
-
-def _of(share: Share) -> str:
-    low, high = wilson_interval(share) or (0.0, 1.0)
-    return f"{share.num} of the {share.total} ({100 * low:.0f} to {100 * high:.0f} %)"
-
-
-def _excess(each: Configuration, name: str, share: Share) -> str:
-    excess = each.excess(name, least_deviation=1.0 / share.total)
-    return "" if excess is None else f": {_decided(excess)}, {gain_text(excess)}"
-
-
-def _decided(excess: Estimate) -> str:
-    if excess.low is None:
-        return "a difference of one seed"
-    if not excess.excludes_zero:
-        return "a difference that the seeds do not decide"
-    return "more" if excess.mean > 0.0 else "less"
-
-
-def _closer(found: Sequence[Configuration]) -> list[str]:
-    """In how many networks each measure puts the distilled student nearer to the teacher than its control."""
-    parts = []
-    for measure in MEASURES.values():
-        pairs = [(each.mean(measure.name), each.control_mean(measure.name)) for each in found] if measure.closer else []
-        known = [(mine, its) for mine, its in pairs if mine is not None and its is not None]
-        if known:
-            num_closer = sum((mine - its) * measure.closer > 0.0 for mine, its in known)
-            parts.append(f"{measure.label} in {num_closer} of {len(known)}")
-    if not parts:
-        return ["No distilled student has a labels-only control: nothing can be said about what the teacher gave."]
-    return [f"Nearer to the teacher than the control, by the means: {listed(parts)}."]
-
-
 def _calibration(record: TransferRecord) -> list[str]:
-    distilled, labels = _split(record)
     parts = [f"the teacher's {100 * record.teacher.ece:.2f} %"]
-    for title, group in (("distilled students'", distilled), ("labels-only students'", labels)):
+    for title, group in _groups(record).items():
         errors = [100.0 * value for each in group if (value := each.mean("ece")) is not None]
         if errors:
-            parts.append(f"{title} {_range(errors, '%')}")
+            parts.append(f"{title} students' {_range(errors, '%')}")
     text = f"Confidence against accuracy (expected calibration error, 15 bins): {listed(parts)}."
     return [f"{text} It lies above 0 by chance alone, the more so the fewer the images."]
 
@@ -179,10 +137,9 @@ def _boundary(record: TransferRecord) -> list[str]:
     distance = record.teacher.boundary.mean_distance
     if distance is None:
         return []
-    distilled, labels = _split(record)
     parts = [f"it is {distance:.2f} away for the teacher"]
     cosines = []
-    for title, group in (("distilled", distilled), ("labels-only", labels)):
+    for title, group in _groups(record).items():
         away = [value for each in group if (value := each.mean("boundary_distance")) is not None]
         along = [value for each in group if (value := each.mean("boundary_cosine")) is not None]
         if away and along:
@@ -192,6 +149,9 @@ def _boundary(record: TransferRecord) -> list[str]:
         f"The decision boundary between an image's two likeliest classes, on {record.num_boundary_images:,} images "
         f"(L2, in normalised pixels, by DeepFool): {listed(parts)}."
     )
+    reached = [each.boundary.num_reached for each in (record.teacher, *record.students)]
+    if min(reached) < record.num_boundary_images:
+        text += f" It was reached on {_counts(reached)} of them, by network; a mean is over those alone."
     if cosines:
         text += f" The cosine between the student's and the teacher's direction to it is {listed(cosines)}."
     return [text]
@@ -202,12 +162,13 @@ def _range(values: Sequence[float], unit: str) -> str:
     return f"{low if low == high else f'{low} to {high}'} {unit}".strip()
 
 
-def _split(record: TransferRecord) -> tuple[list[Configuration], list[Configuration]]:
-    found = configurations(record)
-    return (
-        [each for each in found if each.method != LABELS_METHOD],
-        [each for each in found if each.method == LABELS_METHOD],
-    )
+def _groups(record: TransferRecord) -> dict[str, list[Configuration]]:
+    """The distilled, the labels-only, and those that other methods without a teacher taught, under their names."""
+    groups: dict[str, list[Configuration]] = {"distilled": [], "labels-only": []}
+    for each in sorted(configurations(record), key=lambda each: each.method):
+        own = "labels-only" if each.method == LABELS_METHOD else each.method
+        groups.setdefault(own if each.method in WITHOUT_TEACHER else "distilled", []).append(each)
+    return groups
 
 
 def _with_accuracy(record: TransferRecord, named: Sizes) -> list[str]:
@@ -227,7 +188,7 @@ def _with_accuracy(record: TransferRecord, named: Sizes) -> list[str]:
     }
     ordered = sorted(steady, key=lambda name: min(abs(each.coefficient or 0.0) for each in steady[name]), reverse=True)
     num_students = [each.num_students for each in found if each.coefficient is not None]
-    among = f"Among the students of one network ({_span(num_students)} each, whatever taught them)"
+    among = f"Among the students of one network ({_counts(num_students)} each, whatever taught them)"
     if not ordered:
         return [f"{among} no measure goes with accuracy the same way at all {most} sizes."]
     parts = [f"{MEASURES[name].label} ({_coefficients(steady[name], named)})" for name in ordered[:4]]
@@ -246,8 +207,8 @@ def _sign(value: float | None) -> int:
     return 0 if not value else 1 if value > 0.0 else -1
 
 
-def _span(values: Sequence[int]) -> str:
-    return str(min(values)) if min(values) == max(values) else f"{min(values)} to {max(values)}"
+def _counts(values: Sequence[int]) -> str:
+    return f"{min(values):,}" if min(values) == max(values) else f"{min(values):,} to {max(values):,}"
 
 
 def _left_out(record: TransferRecord) -> list[str]:
@@ -273,8 +234,8 @@ _BY_SIZE = (
 _LAYERS = (
     "Linear centred kernel alignment of what two layers say of the same images: 1 where one is the other up to "
     "rotation and scale. Means over seeds. Look for a distilled student's cells that are darker than those of the "
-    f"labels-only one of its size. At most {MAX_SIZES} sizes and {MAX_METHODS} methods are drawn; transfer.json holds "
-    "all."
+    f"labels-only one of its size. At most {MAX_SIZES} sizes and {MAX_METHODS} methods are drawn (labels, kd, then "
+    "the most accurate); transfer.json holds all."
 )
 _CLASSES = (
     "Rows are configurations with their trial, means over seeds; the first is the teacher. Left: the share of images, "

@@ -9,8 +9,9 @@ import pandas as pd
 from scipy import stats
 
 from analysis.statistics import CONFIDENCE, Estimate, mean_interval
-from analysis.students import LABELS_METHOD
+from analysis.students import WITHOUT_TEACHER
 from analysis.transfer_records import Share, StudentTransfer, TransferRecord
+from trainables.config import StudentConfig
 from trainables.verified import Role
 
 _LEAST_STUDENTS = 3
@@ -63,6 +64,11 @@ class Configuration:
     controls: tuple[StudentTransfer | None, ...]
 
     @property
+    def key(self) -> tuple[int, Role | None]:
+        """What it is told apart by within a record."""
+        return self.trial, self.role
+
+    @property
     def trial(self) -> int:
         """Number of the trial behind it."""
         return self.runs[0].trial
@@ -86,6 +92,12 @@ class Configuration:
     def has_control(self) -> bool:
         """Whether some run can be compared."""
         return any(self.controls)
+
+    @property
+    def has_tuned_control(self) -> bool:
+        """Whether some control differs in more than what taught it, such as its learning rate: tuned for itself."""
+        pairs = zip(self.runs, self.controls, strict=True)
+        return any(its is not None and not is_alike(mine.student, its.student) for mine, its in pairs)
 
     def mean(self, name: str) -> float | None:
         """Mean of a measure over the runs that have it; None where none has."""
@@ -131,6 +143,11 @@ def configurations(record: TransferRecord) -> tuple[Configuration, ...]:
     return tuple(
         Configuration(tuple(each), tuple(by_weights.get(run.control or "") for run in each)) for each in runs.values()
     )
+
+
+def is_alike(student: StudentConfig, control: StudentConfig) -> bool:
+    """Whether what taught them is all that differs."""
+    return control.model_copy(update={"loss": student.loss}) == student
 
 
 def wilson_interval(share: Share) -> tuple[float, float] | None:
@@ -184,8 +201,8 @@ def transfer_table(record: TransferRecord) -> pd.DataFrame:
 
 
 def compared(record: TransferRecord) -> list[Configuration]:
-    """The distilled configurations that have a control."""
-    return [each for each in configurations(record) if each.has_control and each.method != LABELS_METHOD]
+    """The configurations that a teacher taught and that have a control."""
+    return [each for each in configurations(record) if each.has_control and each.method not in WITHOUT_TEACHER]
 
 
 def _correlation(measure: Measure, key: str, students: Sequence[StudentTransfer]) -> Correlation:
