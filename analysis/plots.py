@@ -19,6 +19,7 @@ from analysis.ranking import ranking
 from analysis.results import StudyResults
 from analysis.stopping import rungs
 from analysis.temperatures import temperatures
+from analysis.theme import with_room_for_its_legend
 from analysis.verified import teacher_on_test
 
 
@@ -45,7 +46,7 @@ def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
         else [ReportFigure("replayed_stopping", _REPLAYED, replayed_figure(results.replayed))]
     )
     ranked = [ReportFigure("methods", _RANKING, ranking_figure(results))] if ranking(results) else []
-    return (
+    figures = (
         ReportFigure("front", _FRONT, front_figure(results)),
         ReportFigure("verified", _VERIFIED, verified_figure(results)),
         ReportFigure("verified_gain", _GAIN, gain_figure(results)),
@@ -61,6 +62,9 @@ def report_figures(results: StudyResults) -> tuple[ReportFigure, ...]:
         ReportFigure("learning_curves", _LEARNING, learning_figure(results)),
         ReportFigure("timeline", _TIMELINE, timeline_figure(results)),
     )
+    for each in figures:
+        with_room_for_its_legend(each.figure)
+    return figures
 
 
 def _curve_figures(results: StudyResults) -> list[ReportFigure]:

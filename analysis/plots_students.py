@@ -33,7 +33,7 @@ from trainables.records import TrialRecord
 
 SIZE_QUESTION = "Does the teacher help, and at which size of student?"
 TEMPERATURE_QUESTION = "Which temperature and which weight of the teacher (alpha) work?"
-_DODGE = 0.11
+_DODGE, _MAX_DODGE = 0.11, 0.42  # of the way from one size to the next: of a method, of all together
 
 
 def size_figure(results: StudyResults) -> go.Figure:
@@ -47,7 +47,7 @@ def size_figure(results: StudyResults) -> go.Figure:
     scale = metric_scale(ACCURACY, [*map(accuracy, trials), teacher])
     names = methods(trials)
     for index, name in enumerate(names):
-        offset = _DODGE * (2 * index - (len(names) - 1))
+        offset = min(_DODGE, _MAX_DODGE / len(names)) * (2 * index - (len(names) - 1))
         _add_method_by_size(drawn, results, name, offset, scale)
     ends = [-0.5, len(named.labels) - 0.5]
     if teacher is not None:

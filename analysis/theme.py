@@ -9,6 +9,7 @@ from analysis.students import LABELS_METHOD, UNKNOWN_METHOD
 # Okabe & Ito (2008), without the yellow, which is too faint on white.
 BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 INK, MUTED, FAINT, GRID, PAPER = "#1f2933", "#5f6b76", "#b6bec6", "#e8ecef", "#ffffff"
+MAX_LEGEND_ENTRIES = 10
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
 
 _METHOD_COLORS = (BLUE, GREEN, PURPLE, SKY, ORANGE)
@@ -55,6 +56,16 @@ def figure(question: str) -> go.Figure:
     """An empty figure that asks `question` as its title."""
     drawn = go.Figure()
     drawn.update_layout(template=template(), title_text=question)
+    return drawn
+
+
+def with_room_for_its_legend(drawn: go.Figure) -> go.Figure:
+    """The figure, its legend at its right as a column where it would be rows that cover the title."""
+    named = {trace.name for trace in drawn.data if trace.name and trace.showlegend is not False}
+    if len(named) > MAX_LEGEND_ENTRIES:
+        legend = {"orientation": "v", "x": 1.02, "xanchor": "left", "y": 1.0, "yanchor": "top", "entrywidth": None}
+        height = max(drawn.layout.height or 0, drawn.layout.template.layout.height or 0, 31 * len(named) + 200)
+        drawn.update_layout(legend=legend, height=height)
     return drawn
 
 

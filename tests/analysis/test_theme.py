@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import plotly.graph_objects as go
 import pytest
 
 from analysis.theme import (
@@ -9,12 +10,14 @@ from analysis.theme import (
     INK,
     MUTED,
     PAPER,
+    figure,
     method_colors,
     method_symbols,
     note_figure,
     ordered_color,
     series_color,
     series_symbol,
+    with_room_for_its_legend,
 )
 
 
@@ -65,3 +68,17 @@ def test_note_stands_in_for_a_figure_without_data() -> None:
     drawn = note_figure("Is there anything?", "Not yet.")
     assert drawn.layout.title.text == "Is there anything?"
     assert [note.text for note in drawn.layout.annotations] == ["Not yet."]
+
+
+def test_long_legend_stands_beside_the_figure_which_is_tall_enough_for_it() -> None:
+    def drawn(num_entries: int) -> go.Figure:
+        named = figure("How many?")
+        named.add_traces([go.Scatter(x=[0], y=[0], name=f"method {number}") for number in range(num_entries)])
+        return with_room_for_its_legend(named)
+
+    few, many = drawn(3), drawn(18)
+    assert few.layout.legend.orientation is None
+    assert few.layout.height is None
+    assert many.layout.legend.orientation == "v"
+    assert many.layout.legend.x > 1.0
+    assert many.layout.height >= 18 * 30 + 100
