@@ -20,7 +20,6 @@ from trainables.losses.distillation_loss import (
     teacher_outputs,
 )
 from trainables.losses.layers import LayerName, last_layers
-from trainables.losses.similarity import flattened
 from trainables.losses.with_labels import Mixing, NonNegative, with_labels
 
 
@@ -37,6 +36,15 @@ def noise_contrastive_loss(positive_N: Tensor, negative_NK: Tensor) -> Tensor:
     """
     # As log(1 + exp(x)): `softplus` takes three times as long.
     return ((1.0 + (-positive_N).exp()).log() + (1.0 + negative_NK.exp()).log().sum(dim=1)).mean()
+
+
+def channel_means(features: Tensor) -> Tensor:
+    """What is embedded, (N, channels), float32: channels averaged over their places, as before the paper's classifiers.
+
+    Args:
+        features: (N, channels, H, W), or flat (N, channels) as they are.
+    """
+    return features.float().flatten(2).mean(dim=2) if features.ndim > 2 else features.float()
 
 
 @final
@@ -99,8 +107,8 @@ class ContrastiveTerm(DistillationLoss):
             raise ValueError("the loss was given no indices of the images")
         student = step.student.features[self._taps.student[0]]
         teacher = teacher_outputs(step).features[self._taps.teacher[0]]
-        student_ND = F.normalize(self.embed_student(flattened(student)), dim=1)
-        teacher_ND = F.normalize(self.embed_teacher(flattened(teacher)), dim=1)
+        student_ND = F.normalize(self.embed_student(channel_means(student)), dim=1)
+        teacher_ND = F.normalize(self.embed_teacher(channel_means(teacher)), dim=1)
         num_shown = len(self.shown_indices)
         drawn_K = self.shown_indices[torch.randint(num_shown, (self._num_negatives,), device=step.labels_N.device)]
         is_negative_NK = self.labels_M[drawn_K].unsqueeze(0) != step.labels_N.unsqueeze(1)
@@ -174,8 +182,8 @@ def contrastive(
         raise ValueError("the labels of all training images are needed: negatives are of other classes")
     taps = last_layers(context, student_layer, teacher_layer)
     sizes = (
-        math.prod(context.student_features[taps.student[0]]),
-        math.prod(context.teacher_features[taps.teacher[0]]),
+        context.student_features[taps.student[0]][0],
+        context.teacher_features[taps.teacher[0]][0],
     )
     term = ContrastiveTerm(
         taps,

@@ -220,7 +220,7 @@ def contrastive(given: Given) -> float:
     counts_NK = LABELS_M[drawn_K][None, :] != given.labels_N[:, None]
     total = 0.0
     for own, other in (("student", "teacher"), ("teacher", "student")):
-        features_ND = getattr(given, own)["stage2"].transpose(0, 2, 3, 1).reshape(len(given.labels_N), -1)
+        features_ND = getattr(given, own)["stage2"].mean(axis=(2, 3))
         anchors_ND = features_ND @ given.own[f"term.embed_{own}.weight"].T + given.own[f"term.embed_{own}.bias"]
         anchors_ND /= np.linalg.norm(anchors_ND, axis=1, keepdims=True)
         memory_MD = given.own[f"term.memory_{other}"]

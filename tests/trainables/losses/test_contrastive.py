@@ -89,8 +89,7 @@ def embedded(own: ContrastiveTerm, step: DistillationStep) -> tuple[Tensor, Tens
         (own.embed_teacher, step.teacher.features["stage2"]),
     )
     student, teacher = (
-        F.normalize(embed(features.detach().permute(0, 2, 3, 1).flatten(1)), dim=1).detach()
-        for embed, features in pairs
+        F.normalize(embed(features.detach().mean(dim=(2, 3))), dim=1).detach() for embed, features in pairs
     )
     return student, teacher
 
