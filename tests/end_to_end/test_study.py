@@ -94,7 +94,7 @@ def test_resume_of_a_finished_study_trains_nothing_again(finished: FinishedStudy
     assert "stored: cnn(width=8)" in result.stdout
     assert "profile  stored: 3 networks" in result.stdout
     assert "search   stored: 6 students" in result.stdout
-    assert re.search(r"verify   stored: \d students, \d+ runs", result.stdout)
+    assert re.search(r"verify   stored: \d students of the front and their partners, \d+ runs", result.stdout)
     assert paths.journal.read_bytes() == before
 
 
