@@ -4,20 +4,13 @@
 
 from typing import Unpack, final
 
-import torch
 import torch.nn.functional as F
 from pydantic import ConfigDict, validate_call
 from torch import Tensor
 
-from trainables.losses.distillation_loss import (
-    DistillationLoss,
-    DistillationStep,
-    LossContext,
-    Need,
-    Taps,
-    teacher_outputs,
-)
+from trainables.losses.distillation_loss import DistillationLoss, LossContext
 from trainables.losses.hint import pooled_alike
+from trainables.losses.layer_pairs import LayerPairs
 from trainables.losses.layers import LayerNames, paired_layers
 from trainables.losses.with_labels import Mixing, NonNegative, with_labels
 
@@ -46,31 +39,12 @@ def attention_loss(student_NCHW: Tensor, teacher_NCHW: Tensor) -> Tensor:
 
 
 @final
-class Attention(DistillationLoss):
-    """The sum over pairs of layers."""
+class Attention(LayerPairs):
+    """Where each pair of layers looks."""
 
-    def __init__(self, taps: Taps) -> None:
-        super().__init__()
-        self._taps = taps
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Features."""
-        return frozenset({Need.FEATURES})
-
-    @property
-    def taps(self) -> Taps:
-        """The pairs."""
-        return self._taps
-
-    def forward(self, step: DistillationStep) -> Tensor:
-        """Sum over layers of means over the batch."""
-        pairs = zip(self._taps.student, self._taps.teacher, strict=True)
-        losses = [
-            attention_loss(step.student.features[student], teacher_outputs(step).features[teacher])
-            for student, teacher in pairs
-        ]
-        return torch.stack(losses).sum()
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Mean over batch and places."""
+        return attention_loss(student, teacher)
 
 
 @validate_call(config=ConfigDict(arbitrary_types_allowed=True))

@@ -8,15 +8,9 @@ import torch.nn.functional as F
 from pydantic import ConfigDict, Field, validate_call
 from torch import Tensor, nn
 
-from trainables.losses.distillation_loss import (
-    DistillationLoss,
-    DistillationStep,
-    LossContext,
-    Need,
-    Taps,
-    teacher_outputs,
-)
+from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need, Taps
 from trainables.losses.hinton_kd import SoftTargets
+from trainables.losses.layer_pairs import LayerPairs
 from trainables.losses.layers import LayerName, middle_layers
 from trainables.losses.with_labels import Mixing, NonNegative, Share, Temperature, TermWeight, WithLabels, with_labels
 
@@ -47,33 +41,19 @@ def pooled_alike(first_NCHW: Tensor, second_NCHW: Tensor) -> tuple[Tensor, Tenso
 
 
 @final
-class Hint(DistillationLoss):
+class Hint(LayerPairs):
     """The hint's error, with the regressor: a convolution of 1 x 1, or a linear map of flat features."""
 
     def __init__(self, taps: Taps, student_shape: tuple[int, ...], teacher_shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self._taps = taps
+        super().__init__(taps)
         in_size, out_size = student_shape[0], teacher_shape[0]
         self.regressor: nn.Module = (
             nn.Conv2d(in_size, out_size, 1) if len(student_shape) == 3 else nn.Linear(in_size, out_size)
         )
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Features."""
-        return frozenset({Need.FEATURES})
-
-    @property
-    def taps(self) -> Taps:
-        """One layer of each network."""
-        return self._taps
-
-    def forward(self, step: DistillationStep) -> Tensor:
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Mean over batch, channels and places."""
-        (student,), (teacher,) = self._taps.student, self._taps.teacher
-        return hint_loss(
-            self.regressor(step.student.features[student].float()), teacher_outputs(step).features[teacher]
-        )
+        return hint_loss(self.regressor(student.float()), teacher)
 
 
 @final

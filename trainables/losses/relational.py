@@ -9,14 +9,8 @@ import torch.nn.functional as F
 from pydantic import ConfigDict, validate_call
 from torch import Tensor
 
-from trainables.losses.distillation_loss import (
-    DistillationLoss,
-    DistillationStep,
-    LossContext,
-    Need,
-    Taps,
-    teacher_outputs,
-)
+from trainables.losses.distillation_loss import DistillationLoss, LossContext, Taps
+from trainables.losses.layer_pairs import LayerPairs
 from trainables.losses.layers import LayerName, last_layers
 from trainables.losses.similarity import flattened
 from trainables.losses.with_labels import Mixing, NonNegative, with_labels
@@ -89,29 +83,16 @@ def _cosines(features: Tensor) -> Tensor:
 
 
 @final
-class Relations(DistillationLoss):
+class Relations(LayerPairs):
     """Both kinds of relation, weighted."""
 
     def __init__(self, taps: Taps, *, distance: float, angle: float) -> None:
-        super().__init__()
-        self._taps = taps
+        super().__init__(taps)
         self._distance = distance
         self._angle = angle
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Features."""
-        return frozenset({Need.FEATURES})
-
-    @property
-    def taps(self) -> Taps:
-        """One layer of each network."""
-        return self._taps
-
-    def forward(self, step: DistillationStep) -> Tensor:
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The weighted sum."""
-        student = step.student.features[self._taps.student[0]]
-        teacher = teacher_outputs(step).features[self._taps.teacher[0]]
         return self._distance * distance_loss(student, teacher) + self._angle * angle_loss(student, teacher)
 
 

@@ -4,19 +4,12 @@
 
 from typing import Unpack, final
 
-import torch
 import torch.nn.functional as F
 from pydantic import ConfigDict, validate_call
 from torch import Tensor
 
-from trainables.losses.distillation_loss import (
-    DistillationLoss,
-    DistillationStep,
-    LossContext,
-    Need,
-    Taps,
-    teacher_outputs,
-)
+from trainables.losses.distillation_loss import DistillationLoss, LossContext
+from trainables.losses.layer_pairs import LayerPairs
 from trainables.losses.layers import LayerNames, last_layers, paired_layers
 from trainables.losses.with_labels import Mixing, NonNegative, with_labels
 
@@ -48,31 +41,12 @@ def _similarities(features: Tensor) -> Tensor:
 
 
 @final
-class Similarity(DistillationLoss):
-    """The sum over pairs of layers."""
+class Similarity(LayerPairs):
+    """Which images are alike to each pair of layers."""
 
-    def __init__(self, taps: Taps) -> None:
-        super().__init__()
-        self._taps = taps
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Features."""
-        return frozenset({Need.FEATURES})
-
-    @property
-    def taps(self) -> Taps:
-        """The pairs."""
-        return self._taps
-
-    def forward(self, step: DistillationStep) -> Tensor:
-        """Sum over layers."""
-        pairs = zip(self._taps.student, self._taps.teacher, strict=True)
-        losses = [
-            similarity_loss(step.student.features[student], teacher_outputs(step).features[teacher])
-            for student, teacher in pairs
-        ]
-        return torch.stack(losses).sum()
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Mean over pairs of images."""
+        return similarity_loss(student, teacher)
 
 
 @validate_call(config=ConfigDict(arbitrary_types_allowed=True))
