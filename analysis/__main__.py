@@ -18,7 +18,8 @@ from analysis.plots_attainment import attainment_figure, attainment_table
 from analysis.plots_capacity import curves_figure
 from analysis.plots_compare import Comparison, comparison_figure, comparison_table
 from analysis.report import write_report
-from analysis.report_capacity import difference_words, resolution_words
+from analysis.report_capacity import OF_A_FIGURE, difference_words
+from analysis.resolution import resolution_words
 from analysis.results import StudyResults, read_study
 from trainables.metrics import metric
 from trainables.registry import resolve
@@ -97,7 +98,8 @@ def capacity(
         studies = _read_all(study_dirs)
         found = studies_curves(studies, x)
         typer.echo(teachers_table(studies).to_string(index=False))
-        for sentence in [*difference_words(found), *resolution_words([each.gain for each in found.differences])]:
+        gains = [each.gain for each in found.differences]
+        for sentence in [*difference_words(found), *resolution_words(gains, OF_A_FIGURE)]:
             typer.echo(sentence)
         if out is not None:
             _write_out(curves_table(found), lambda: curves_figure(found), out)

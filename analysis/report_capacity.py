@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 from analysis.capacity import OMITTED, Curves, Difference, Line, Point, curves, omitted_curves
 from analysis.capacity_axes import axis_title, place_name, place_text
-from analysis.comparisons import SIGNIFICANT, p_text, resolvable_difference
+from analysis.comparisons import p_text
 from analysis.kinds import best_of_kind, kind_names, tries_text
 from analysis.report_tables import UNKNOWN, Table
+from analysis.resolution import resolution_words
 from analysis.results import StudyResults
 from analysis.statistics import Estimate
 from analysis.temperatures import Temperatures, temperatures
 from analysis.verified import TEST_ACCURACY, teacher_on_test
 from analysis.wording import count, estimate_text, gain_text, listed, significant, value_text
+
+OF_A_FIGURE = "all comparisons of a figure"
 
 
 def capacity_words(results: StudyResults) -> list[str]:
@@ -27,7 +30,8 @@ def capacity_words(results: StudyResults) -> list[str]:
         words += [*_omitted_words(on_omitted), *difference_words(on_omitted)]
     words += [_temperature_text(each) for each in levels]
     words += _temperature_note(levels)
-    return [*words, *resolution_words([each.gain for each in found.differences] if found else [])]
+    gains = [each.gain for each in found.differences] if found else []
+    return [*words, *resolution_words(gains, OF_A_FIGURE)]
 
 
 def capacity_tables(results: StudyResults) -> list[Table]:
@@ -69,28 +73,6 @@ def difference_words(found: Curves) -> list[str]:
     return [
         _pair_text(found, [each for each in found.differences if (each.line, each.reference) == pair]) for pair in pairs
     ]
-
-
-def resolution_words(gains: Sequence[Estimate]) -> list[str]:
-    """What so few seeds cannot show, for comparisons that are one family."""
-    if not gains:
-        return []
-    deviations = sorted(gain.deviation for gain in gains if gain.deviation is not None)
-    if not deviations:
-        return ["One seed tells nothing of how much seeds differ: more of them are needed to decide anything."]
-    num_seeds, middle = max(gain.num_values for gain in gains), deviations[len(deviations) // 2]
-    alone = resolvable_difference(num_seeds, middle)
-    together = resolvable_difference(num_seeds, middle, significance=SIGNIFICANT / len(gains))
-    if alone is None or together is None:
-        return []
-    text = (
-        f"As the differences spread over {count(num_seeds, 'seed')} (the middle deviation is {100 * middle:.2f} "
-        f"points), a true difference is found four times in five only if it is at least {100 * alone:.2f} points, by "
-        f"itself; {100 * together:.2f} where all {count(len(gains), 'comparison')} are to hold together. p is of the "
-        "paired t test, corrected by Holm for all comparisons of a figure; not decided does not say that there is no "
-        "difference."
-    )
-    return [text]
 
 
 def _kinds_text(results: StudyResults) -> str:

@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.comparisons import SIGNIFICANT, p_text, resolvable_difference
+from analysis.comparisons import SIGNIFICANT, p_text
 from analysis.kinds import tries_text
 from analysis.ranking import KD_METHOD, Against, Ranked, budgets, over_networks, ranking
 from analysis.report_tables import UNKNOWN, Table
+from analysis.resolution import resolution_words
 from analysis.results import StudyResults
 from analysis.students import LABELS_METHOD, Sizes, method_title, sizes
 from analysis.wording import count, estimate_text, gain_text, listed, parameter_text
+
+_FAMILY = (
+    "all comparisons with kd, or with labels, at single sizes (those over all sizes among themselves); the spread is "
+    "that of the differences from kd"
+)
 
 
 def ranking_words(results: StudyResults) -> list[str]:
@@ -21,7 +27,8 @@ def ranking_words(results: StudyResults) -> list[str]:
     for reference in (KD_METHOD, LABELS_METHOD):
         words += [_network_text(key, row, named, reference) for key, row in ranked.items() if _has(row, reference)]
         words += _overall_words(results, ranked, reference)
-    return [*words, *_resolution_words(ranked)]
+    gains = [each.against_kd.gain for row in ranked.values() for each in row if each.against_kd is not None]
+    return [*words, *resolution_words(gains, _FAMILY)]
 
 
 def ranking_tables(results: StudyResults) -> list[Table]:
@@ -121,25 +128,3 @@ def _overall_words(results: StudyResults, ranked: Mapping[str, Sequence[Ranked]]
         return []
     asked = "tuned kd" if reference == KD_METHOD else "labels alone"
     return [f"And against {asked} over all {len(ranked)} networks together? {_verdict(overall)}"]
-
-
-def _resolution_words(ranked: Mapping[str, Sequence[Ranked]]) -> list[str]:
-    gains = [each.against_kd.gain for row in ranked.values() for each in row if each.against_kd is not None]
-    deviations = [gain.deviation for gain in gains if gain.deviation is not None]
-    if not gains:
-        return []
-    if not deviations:
-        return ["One seed tells nothing of how much seeds differ: more of them are needed to decide anything."]
-    num_seeds, middle = gains[0].num_values, sorted(deviations)[len(deviations) // 2]
-    alone = resolvable_difference(num_seeds, middle)
-    together = resolvable_difference(num_seeds, middle, significance=SIGNIFICANT / len(gains))
-    if alone is None or together is None:
-        return []
-    text = (
-        f"As the differences from kd spread over {count(num_seeds, 'seed')} (the middle deviation is "
-        f"{100 * middle:.2f} points), a true difference is found four times in five only if it is at least "
-        f"{100 * alone:.2f} points, by itself; {100 * together:.2f} where all {len(gains)} comparisons are to hold "
-        "together. p is of the paired t test, corrected by Holm for all comparisons with kd, or with labels, at single "
-        "sizes; those over all sizes among themselves."
-    )
-    return [text]

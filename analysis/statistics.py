@@ -25,11 +25,6 @@ class Estimate:
     num_values: int
 
     @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of 0."""
-        return self.low is not None and self.high is not None and (self.low > 0.0 or self.high < 0.0)
-
-    @property
     def deviation(self) -> float | None:
         """Standard deviation of one repetition, in the unit of the mean; None with a single one."""
         return None if self.standard_error is None else self.standard_error * sqrt(self.num_values)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 
 from analysis.comparisons import Design, holm, p_text, power, resolvable_difference, seeds_needed, sign_flip_p_value
+from analysis.resolution import resolution_words
 from analysis.statistics import mean_interval
 from tests.analysis.test_statistics import DARWIN
 
@@ -174,3 +176,18 @@ def test_difference_of_nothing_is_refused() -> None:
 )
 def test_p_values_read_so_that_a_twentieth_is_told_from_just_below(value: float | None, text: str) -> None:
     assert p_text(value) == text
+
+
+def test_words_say_what_the_seeds_resolve_and_how_many_would_find_a_tenth_of_a_point() -> None:
+    """Power of the paired t test from scipy's noncentral t: the number of seeds is the first that has 80 %."""
+    gains = [mean_interval([0.001, 0.003, 0.002]), mean_interval([0.0, 0.001, 0.002])]  # both deviate by 0.001
+    (text,) = resolution_words(gains, "both")
+    needed = next(
+        number
+        for number in range(2, 100)
+        if stats.nct.sf(stats.t.ppf(0.975, number - 1), number - 1, number**0.5) >= 0.8
+    )
+    assert f"To find 0.1 points by itself takes {needed} seeds." in text
+    assert "corrected by Holm for both;" in text
+    assert resolution_words([], "nothing") == []
+    assert resolution_words([mean_interval([0.1])], "one")[0].startswith("One seed tells nothing")

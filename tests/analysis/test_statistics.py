@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.statistics import NUM_RESAMPLES, BootstrapMethod, bootstrap_interval, mean_interval
+from analysis.statistics import NUM_RESAMPLES, BootstrapMethod, Estimate, bootstrap_interval, mean_interval
+
+
+def excludes_zero(found: Estimate) -> bool:
+    """Whether the interval lies on one side of 0."""
+    return found.low is not None and found.high is not None and (found.low > 0.0 or found.high < 0.0)
 
 
 def test_interval_is_that_of_students_table() -> None:
@@ -21,7 +26,7 @@ def test_interval_is_that_of_students_table() -> None:
 def test_single_value_has_no_interval() -> None:
     one = mean_interval([0.5])
     assert (one.mean, one.low, one.high, one.standard_error) == (0.5, None, None, None)
-    assert not one.excludes_zero
+    assert not excludes_zero(one)
 
 
 def test_equal_counts_do_not_pass_for_certainty() -> None:
@@ -36,7 +41,7 @@ def test_no_values_are_refused() -> None:
 
 @pytest.mark.parametrize(("values", "expected"), [([1.0, 1.1, 1.2], True), ([-1.0, -1.1], True), ([-1.0, 1.0], False)])
 def test_an_interval_on_one_side_of_zero_excludes_it(values: list[float], expected: bool) -> None:
-    assert mean_interval(values).excludes_zero is expected
+    assert excludes_zero(mean_interval(values)) is expected
 
 
 def test_interval_covers_the_true_mean_as_often_as_it_says() -> None:
@@ -88,7 +93,7 @@ def test_p_value_is_below_a_twentieth_where_the_interval_leaves_out_zero(values:
     found = mean_interval(values, least_deviation=least)
     assert found.p_value is not None
     assume(abs(found.p_value - 0.05) > 1e-9)
-    assert (found.p_value < 0.05) is found.excludes_zero
+    assert (found.p_value < 0.05) is excludes_zero(found)
 
 
 @pytest.mark.parametrize(
