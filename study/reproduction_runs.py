@@ -22,12 +22,12 @@ from trainables.hinton2015_runs import (
     errors_at,
     soft_targets,
     start,
-    versions,
 )
 from trainables.models import num_parameters
 from trainables.resumption import ResumableTraining
 from trainables.teacher_outputs import Split
 from trainables.training import DistillationRun, TrainingDivergedError
+from trainables.verification import versions
 from trainables.whole_files import read_record, write_record
 
 

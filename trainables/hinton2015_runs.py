@@ -2,10 +2,8 @@
 
 # Shapes: N images, C classes.
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import final
 
 import numpy as np
@@ -133,9 +131,3 @@ def best_shift(logits_NC: Tensor, labels_N: Tensor, classes: Sequence[int]) -> S
     """The shift with the fewest errors on the given images; of several, the smallest."""
     found = (errors_at(logits_NC, labels_N, classes, shift) for shift in SHIFTS)
     return min(found, key=lambda each: (each.errors.num_wrong, abs(each.shift)))
-
-
-def versions() -> dict[str, str]:
-    """Of what a result may depend on."""
-    installed = {name: metadata.version(name) for name in ("kd-study", "numpy")}
-    return {"python": platform.python_version(), "torch": torch.__version__, **installed}

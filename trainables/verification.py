@@ -1,4 +1,4 @@
-"""Students of the front trained again with fresh seeds, each run as one Ray task: the only reader of the test split."""
+"""Students trained again with fresh seeds, each run as one Ray task; and the one function that reads the test split."""
 
 # Shapes: N images, C classes.
 
@@ -39,7 +39,10 @@ class VerificationInputs:
 
 
 def load_test_split(dataset: str) -> LabelledImages:
-    """The test split of a dataset. No other line of the project reads it, and no decision depends on it.
+    """The test split of a dataset: no other line of the project reads it.
+
+    In a study no decision depends on it. A published experiment that is run again may have chosen by it: there both
+    choices are made, on validation images and, labelled so, as published.
 
     Raises:
         ValueError: there is no such dataset, or its files are damaged.
@@ -114,7 +117,7 @@ def verify_student(
         failure=failure,
         preprocessing=preprocessing_of(inputs.data),
         device=device_name(device),
-        versions=_versions(),
+        versions=versions(),
     )
     _write(record, weights, paths)
     return record
@@ -151,7 +154,8 @@ def _on_device(images: LabelledImages, data: TrainingData, device: torch.device)
     return DeviceImages(images, mean_C=data.mean_C, std_C=data.std_C, device=device)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what a trained network's numbers may depend on."""
     installed = {name: metadata.version(name) for name in ("kd-study", "numpy")}
     return {"python": platform.python_version(), "torch": torch.__version__, **installed}
 
