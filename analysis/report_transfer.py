@@ -32,7 +32,7 @@ from analysis.wording import count, listed, points
 _AGAINST = ("agreement", "agreement_on_mistakes")
 _NOT_YET = (
     "What went from the teacher to the students beyond accuracy has not been measured: "
-    "`python -m analysis transfer DIR` does so, in seconds a student, and renews this report."
+    "python -m analysis transfer DIR does so, in seconds a student, and renews this report."
 )
 
 
@@ -119,7 +119,7 @@ def _what(record: TransferRecord, results: StudyResults) -> list[str]:
     current = {run.fingerprint for run in verified.runs if run.failure is None} if verified else set()
     analysed = {student.weights.removeprefix("verify/").removesuffix(".safetensors") for student in record.students}
     if current - analysed:
-        what += " The study has gone on since: `python -m analysis transfer DIR` would look at its present students."
+        what += " The study has gone on since: python -m analysis transfer DIR would look at its present students."
     return [what]
 
 
