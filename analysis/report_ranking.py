@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from analysis.comparisons import SIGNIFICANT, p_text
-from analysis.kinds import tries_text
+from analysis.kinds import kind_names, tries_text
 from analysis.ranking import KD_METHOD, Against, Ranked, budgets, over_networks, ranking
 from analysis.report_tables import UNKNOWN, Table
 from analysis.resolution import resolution_words
@@ -75,13 +75,14 @@ def _budget_text(results: StudyResults) -> str:
     numbers, epochs = {number for number, _ in spent.values()}, {total for _, total in spent.values()}
     seeds = 0 if results.verification is None else results.verification.num_seeds
     text = f"{count(len(spent), 'method')} had "
+    kind = listed([name.replace("_", " ") for name in kind_names(results)])
     if len(numbers) == 1 and len(epochs) == 1:
         text += f"the same budget: {count(numbers.pop(), 'student')} and {epochs.pop():g} epochs each"
     else:
         each = [f"{name} {number} students and {total:g} epochs" for name, (number, total) in sorted(spent.items())]
         text += f"unequal budgets: {listed(each)}"
     return (
-        f"{text}. Of each method and size the student with the best validation accuracy, {tries_text(results)}, was "
+        f"{text}. Of each {kind} the student with the best validation accuracy, {tries_text(results)}, was "
         f"trained again with {count(seeds, 'fresh seed')}, shared by all methods, and read on the test images."
     )
 

@@ -96,6 +96,7 @@ def test_words_answer_whether_anything_beats_tuned_kd(results: StudyResults) -> 
     assert "Does anything beat tuned kd at width 8? Nothing that these seeds can tell." in text
     assert "3 methods had the same budget: 2 students and 6 epochs each." in text
     assert "corrected by Holm" in text
+    assert "Of each method and width the student with the best validation accuracy" in text
 
 
 def test_unequal_budgets_are_told(tmp_path: Path) -> None:
