@@ -1,7 +1,7 @@
 """Runs at their start: network, loss and teacher as configured, and what must fit together before anything trains."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import final
 
 import numpy as np
@@ -42,7 +42,9 @@ def student_run(student: StudentConfig, data: DeviceData, teacher: Teacher | Tea
         labels_M = transfer.labels_M
     model = initial_model(student.model, data.input_shape, data.num_classes, student.training.seed)
     of_teacher = (lambda: teacher.feature_shapes) if isinstance(teacher, Teacher) else dict
-    loss = _initial_loss(student, data.num_classes, labels_M, _shapes_of(model, data.input_shape), of_teacher)
+    loss = _initial_loss(
+        student, data.num_classes, labels_M, lambda: feature_shapes(model, data.input_shape), of_teacher
+    )
     source = _source(student, loss, teacher) if isinstance(teacher, Teacher) else teacher
     is_live = source is not None and source.network is not None
     check_needs(student, loss.needs, has_teacher=source is not None, is_live=is_live)
@@ -58,19 +60,27 @@ def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
 
 
 def check_student(student: StudentConfig, teacher: TeacherConfig, data: TrainingData) -> None:
-    """See, before a teacher is trained, that a student could begin under it.
+    """See, before a teacher is trained, that a student could begin under it; a network is built if a loss reads of it.
 
     Raises:
         ValueError: what `student_run` would raise.
     """
     labels_M = transfer_set(data.train.labels_N, student.transfer).labels_M
-    model = initial_model(student.model, data.input_shape, data.num_classes, student.training.seed)
-    network = initial_model(teacher.model, data.input_shape, data.num_classes, teacher.training.seed)
-    shapes = (_shapes_of(each, data.input_shape) for each in (model, network))
-    loss = _initial_loss(student, data.num_classes, labels_M, *shapes)
+    own, above = (
+        cache(partial(initial_model, each.model, data.input_shape, data.num_classes, seed=0))
+        for each in (student, teacher)
+    )
+    loss = _initial_loss(
+        student,
+        data.num_classes,
+        labels_M,
+        lambda: feature_shapes(own(), data.input_shape),
+        lambda: feature_shapes(above(), data.input_shape),
+    )
     check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs == "auto")
-    for tapped, names in ((model, loss.taps.student), (network, loss.taps.teacher)):
-        FeatureTap(tapped, names).close()
+    for network, names in ((own, loss.taps.student), (above, loss.taps.teacher)):
+        if names:
+            FeatureTap(network(), names).close()
 
 
 def initial_model(model: ModelConfig, input_shape: tuple[int, int, int], num_classes: int, seed: int) -> nn.Module:
@@ -167,10 +177,6 @@ def _initial_loss(
     )
     with seeded(derive_seed(student.training.seed, "loss"), torch.device("cpu")):
         return losses.build(student.loss, context)
-
-
-def _shapes_of(model: nn.Module, input_shape: tuple[int, int, int]) -> Callable[[], Mapping[str, tuple[int, ...]]]:
-    return lambda: feature_shapes(model, input_shape)
 
 
 @final
