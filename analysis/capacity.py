@@ -12,12 +12,12 @@ from analysis.statistics import Estimate, mean_interval
 from analysis.students import LABELS_METHOD
 from analysis.verified import Verified, image_step
 from analysis.wording import parameter_text
+from trainables.config import EVERY_CLASS
 from trainables.records import TrialRecord
 
 OMITTED = "omitted_class"
 TEMPERATURE = "temperature"
 ALL_IMAGES = "all test images"
-EVERY_CLASS = "none"  # the omitted class of a student that was shown every one
 _ENOUGH_FOR_A_CURVE = 3
 
 

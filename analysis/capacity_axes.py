@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log10
 
-from analysis.capacity import EVERY_CLASS, OMITTED
+from analysis.capacity import OMITTED
 from analysis.kinds import Value, is_number
 from analysis.wording import significant
+from trainables.config import EVERY_CLASS
 
 _QUESTIONS = {
     "width": "How small can a student be, and where does the teacher help?",

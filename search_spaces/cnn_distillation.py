@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from search_spaces.subspaces import Labels, Real, SubSpace, subspace
 from trainables.config import (
+    EVERY_CLASS,
     Fraction,
     Frozen,
     LossConfig,
@@ -20,8 +21,6 @@ from trainables.config import (
     TrainingConfig,
     TransferConfig,
 )
-
-EVERY_CLASS = "none"  # the value of "omitted_class" that omits none
 
 Width = Annotated[int, Field(ge=1, le=64)]
 BatchSize = Annotated[int, Field(ge=1, le=8192)]

@@ -111,6 +111,9 @@ class TrainingConfig(Frozen):
     seed: int = Field(0, ge=0, lt=2**32, description="of the weights, the order of the images, their views, dropout")
 
 
+EVERY_CLASS = "none"  # the value of a parameter "omitted_class" that omits none
+
+
 class TransferConfig(Frozen):
     """Which of the training images a student learns from, and which of these have labels; drawn evenly over classes."""
 
