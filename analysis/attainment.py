@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.comparisons import NUM_PERMUTATIONS, p_text
+from analysis.comparisons import p_text
 from analysis.hypervolume import hypervolume, reference_point
 from analysis.pareto import candidates, front, values_of
 from analysis.results import StudyResults
@@ -21,6 +21,9 @@ from analysis.wording import listed, value_text
 from trainables.metrics import Metric, as_minimized
 
 Array = NDArray[np.float64]
+
+# Up to this many all rearrangements are gone through, which makes a test exact; beyond, as many are drawn.
+NUM_PERMUTATIONS = 99_999
 
 _BATCH = 1_000  # rearrangements at once, for the memory's sake
 

@@ -1,17 +1,14 @@
-"""What comparisons over seeds can tell: an exact test, correction for how many were made, what is too small to see."""
+"""What comparisons over seeds can tell: correction for how many were made, what is too small to see."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from enum import StrEnum
 from math import ceil, sqrt
 
-import numpy as np
 from scipy import optimize, stats
 
 SIGNIFICANT = 0.05
 POWER = 0.8
-# Up to this many all rearrangements are gone through, which makes a test exact; beyond, as many are drawn.
-NUM_PERMUTATIONS = 99_999
 
 
 class Design(StrEnum):
@@ -26,26 +23,6 @@ def p_text(p_value: float | None) -> str:
     if p_value is None:
         return "p unknown"
     return "p below 0.001" if p_value < 0.001 else f"p {p_value:.3g}"
-
-
-def sign_flip_p_value(differences: Sequence[float], *, stream: np.random.Generator) -> float | None:
-    """Two-sided p value of no difference between pairs, by exchanging the sides of each (Fisher 1935, chapter 3).
-
-    It supposes nothing of the distribution, but cannot be below 2 / 2^n: 0.25 with 3 pairs, 0.0625 with 5. So
-    `Estimate.p_value`, the paired t test, is the default, and this one its check from 6 pairs on. All exchanges are
-    gone through up to 16 pairs, 99,999 random ones beyond. None with fewer than two pairs.
-
-    Args:
-        differences: one a pair; pairs that are equal count as 0.
-        stream: of random numbers, for more than 16 pairs.
-    """
-    if len(differences) < 2:
-        return None
-    values = np.asarray(differences, dtype=np.float64)
-    found = stats.permutation_test(
-        (values,), np.mean, permutation_type="samples", vectorized=True, n_resamples=NUM_PERMUTATIONS, rng=stream
-    )
-    return float(found.pvalue)
 
 
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:

@@ -11,7 +11,7 @@ from analysis.ranking import KD_METHOD
 from analysis.results import StudyResults
 from analysis.students import LABELS_METHOD, method_title, sizes
 from analysis.theme import DIVERGING, figure, template
-from analysis.transfer_findings import MEASURES, Configuration, configurations, correlations
+from analysis.transfer_findings import MEASURES, Configuration, Correlation, configurations, correlations
 from analysis.transfer_records import ClassTransfer, LayerMatrix, TransferRecord
 from analysis.wording import count
 
@@ -86,27 +86,32 @@ def classes_figure(results: StudyResults, record: TransferRecord) -> go.Figure:
 
 
 def accuracy_figure(results: StudyResults, record: TransferRecord) -> go.Figure:
-    """Spearman's correlation of each measure with accuracy, a column for each size."""
+    """Spearman's correlation of each measure with accuracy, a column for each size; a star where it is told from 0."""
     named, found = sizes(results), correlations(record)
     keys = sorted({each.model_key for each in found}, key=named.position)
     counts = {key: sum(student.student.model.key == key for student in record.students) for key in keys}
-    by_place = {(each.measure, each.model_key): each.coefficient for each in found}
+    by_place = {(each.measure, each.model_key): each for each in found}
     rows = [[by_place[name, key] for key in keys] for name in MEASURES]
     drawn = figure(ACCURACY_QUESTION)
     drawn.add_trace(
         go.Heatmap(
-            z=rows,
+            z=[[each.coefficient for each in row] for row in rows],
             x=[f"{named.labels.get(key, key)}<br>{count(counts[key], 'student')}" for key in keys],
             y=[measure.label for measure in MEASURES.values()],
-            text=[["" if value is None else f"{value:+.2f}" for value in row] for row in rows],
+            text=[[_cell(each) for each in row] for row in rows],
             texttemplate="%{text}", colorscale=DIVERGING, zmin=-1.0, zmax=1.0, xgap=2, ygap=2, hoverongaps=False,
             hovertemplate="%{y}<br>%{x}<br>%{z:+.2f}<extra></extra>", showscale=False,
         )
     )  # fmt: skip
     drawn.update_layout(height=200 + 30 * len(MEASURES), margin={"t": 60})
-    drawn.update_xaxes(title_text=named.axis_title, type="category", showgrid=False)
+    axis_title = f"{named.axis_title} (*: the 95 % interval leaves out 0)"
+    drawn.update_xaxes(title_text=axis_title, type="category", showgrid=False)
     drawn.update_yaxes(autorange="reversed", showgrid=False)
     return drawn
+
+
+def _cell(found: Correlation) -> str:
+    return "" if found.coefficient is None else f"{found.coefficient:+.2f}{' *' if found.is_told_from_0 else ''}"
 
 
 def _foremost(found: Sequence[Configuration]) -> list[str]:

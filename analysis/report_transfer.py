@@ -15,6 +15,7 @@ from analysis.plots_transfer_maps import (
 )
 from analysis.report_tables import UNKNOWN, Table
 from analysis.results import StudyResults
+from analysis.statistics import BootstrapInterval
 from analysis.students import LABELS_METHOD, WITHOUT_TEACHER, Sizes, method_title, sizes
 from analysis.transfer_comparisons import Excess, Excesses, excesses
 from analysis.transfer_findings import (
@@ -172,7 +173,7 @@ def _groups(record: TransferRecord) -> dict[str, list[Configuration]]:
 
 
 def _with_accuracy(record: TransferRecord, named: Sizes) -> list[str]:
-    """The measures whose sign is the same at every size, strongest first."""
+    """The measures whose correlation has the same sign at every size and is told from 0 there, strongest first."""
     found = correlations(record)
     by_measure: dict[str, list[Correlation]] = {}
     for each in found:
@@ -186,21 +187,32 @@ def _with_accuracy(record: TransferRecord, named: Sizes) -> list[str]:
         for name, group in by_measure.items()
         if len(group) == most and abs(sum(_sign(each.coefficient) for each in group)) == most
     }
-    ordered = sorted(steady, key=lambda name: min(abs(each.coefficient or 0.0) for each in steady[name]), reverse=True)
+    told = {name: group for name, group in steady.items() if all(each.is_told_from_0 for each in group)}
+    ordered = sorted(told, key=lambda name: min(abs(each.coefficient or 0.0) for each in told[name]), reverse=True)
     num_students = [each.num_students for each in found if each.coefficient is not None]
     among = f"Among the students of one network ({_counts(num_students)} each, whatever taught them)"
-    if not ordered:
-        return [f"{among} no measure goes with accuracy the same way at all {most} sizes."]
-    parts = [f"{MEASURES[name].label} ({_coefficients(steady[name], named)})" for name in ordered[:4]]
     at = f"at all {most} sizes with enough of them" if most > 1 else "at the one size with enough of them"
-    text = f"{among}, what goes with accuracy the same way {at}, by Spearman's correlation: {listed(parts)}."
-    why = "So few students show a direction, not a cause: the more accurate one also agrees more with a good teacher."
+    how = "Spearman's correlation with its 95 % bootstrap interval"
+    if not ordered:
+        alike = f"; {count(len(steady), 'measure')} of {len(MEASURES)} at least with the same sign" if steady else ""
+        return [f"{among} no measure is told to go with accuracy {at}, by {how}{alike}."]
+    parts = [f"{MEASURES[name].label} ({_coefficients(told[name], named)})" for name in ordered[:4]]
+    text = f"{among}, what goes with accuracy the same way {at}, by {how}: {'; '.join(parts)}."
+    why = "That shows a direction, not a cause: the more accurate student also agrees more with a good teacher."
     return [f"{text} {why}"]
 
 
 def _coefficients(group: Sequence[Correlation], named: Sizes) -> str:
     ordered = sorted(group, key=lambda each: named.position(each.model_key))
-    return ", ".join(f"{each.coefficient:+.2f} at {named.name(each.model_key)}" for each in ordered)
+    return ", ".join(f"{_with_interval(each.interval)} at {named.name(each.model_key)}" for each in ordered)
+
+
+def _with_interval(found: BootstrapInterval | None) -> str:
+    if found is None:
+        return UNKNOWN
+    if found.low is None or found.high is None:
+        return f"{found.value:+.2f}"
+    return f"{found.value:+.2f}, {found.low:+.2f} to {found.high:+.2f},"
 
 
 def _sign(value: float | None) -> int:

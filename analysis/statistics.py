@@ -34,8 +34,8 @@ class Estimate:
         """Two-sided p value of a mean of 0, by Student's t test; of differences of pairs: the paired t test.
 
         It is below 0.05 exactly where the 95 % interval leaves out 0, and can be so from two repetitions on. A test on
-        the signs alone needs six (`comparisons.sign_flip_p_value`), which is why this one is the default: studies have
-        three to five seeds. Its price is that it takes the differences for normal.
+        the signs alone needs six, and studies have three to five seeds. Its price is that it takes the differences for
+        normal.
 
         Without any spread it is 1 for a mean of 0 and else 0: give `mean_interval` the `least_deviation` that the
         counting allows. None with a single repetition.

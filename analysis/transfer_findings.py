@@ -6,15 +6,18 @@ from typing import final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.statistics import CONFIDENCE, Estimate, mean_interval
+from analysis.statistics import CONFIDENCE, BootstrapInterval, Estimate, bootstrap_interval, mean_interval
 from analysis.students import WITHOUT_TEACHER
 from analysis.transfer_records import Share, StudentTransfer, TransferRecord
 from trainables.config import StudentConfig
 from trainables.verified import Role
 
 _LEAST_STUDENTS = 3
+# So many stand in perfect order, up or down, by chance with a probability of 2 / 5!, which is below 0.05.
+_LEAST_IN_ORDER = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,29 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Spearman's rank correlation of a measure with accuracy, over the students of one network."""
+    """Spearman's rank correlation of a measure with accuracy, over the students of one network.
+
+    `interval` is the 95 % bootstrap interval over them; without ends where they are too few or too alike for one.
+    """
 
     measure: str
     model_key: str
-    coefficient: float | None
+    interval: BootstrapInterval | None
     num_students: int
+
+    @property
+    def coefficient(self) -> float | None:
+        """In [-1, 1]; None where there is none."""
+        return None if self.interval is None else self.interval.value
+
+    @property
+    def is_told_from_0(self) -> bool:
+        """Whether the interval leaves out 0; or, as resamples of a perfect order are all perfect, they are enough."""
+        if self.interval is None:
+            return False
+        if self.interval.low is None or self.interval.high is None:
+            return abs(self.interval.value) > 1.0 - 1e-9 and self.num_students >= _LEAST_IN_ORDER
+        return self.interval.low > 0.0 or self.interval.high < 0.0
 
 
 def configurations(record: TransferRecord) -> tuple[Configuration, ...]:
@@ -162,7 +182,8 @@ def correlations(record: TransferRecord) -> tuple[Correlation, ...]:
     """Which measures go with accuracy among the students of one network, every method and seed alike.
 
     Accuracy and measures are of the same images. The coefficient is None for fewer than three students, or where
-    all have the same measure or the same accuracy.
+    all have the same measure or the same accuracy. Its interval takes the students for independent, seeds of one
+    configuration too, and is narrow where they are few (`bootstrap_interval` says by how much).
     """
     by_model: dict[str, list[StudentTransfer]] = {}
     for student in record.students:
@@ -210,7 +231,15 @@ def _correlation(measure: Measure, key: str, students: Sequence[StudentTransfer]
     values, accuracies = (np.array(each) for each in zip(*pairs, strict=True)) if pairs else (np.empty(0), np.empty(0))
     if len(pairs) < _LEAST_STUDENTS or np.ptp(values) == 0.0 or np.ptp(accuracies) == 0.0:
         return Correlation(measure.name, key, None, len(pairs))
-    return Correlation(measure.name, key, float(stats.spearmanr(values, accuracies).statistic), len(pairs))
+    interval = bootstrap_interval(_spearman, values, accuracies, stream=np.random.default_rng(0))
+    return Correlation(measure.name, key, interval, len(pairs))
+
+
+def _spearman(x: NDArray[np.float64], y: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    """Pearson's correlation of the ranks, vectorised over the other axes; NaN where one side is all alike."""
+    ranks = [stats.rankdata(each, axis=axis) for each in (x, y)]
+    a, b = (each - each.mean(axis=axis, keepdims=True) for each in ranks)
+    return np.asarray((a * b).sum(axis=axis) / np.sqrt((a * a).sum(axis=axis) * (b * b).sum(axis=axis)))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -1,6 +1,6 @@
-"""Exact tests, corrections and resolutions, against published examples, brute force and each other."""
+"""Corrections and resolutions, against published examples, brute force and each other."""
 
-from itertools import combinations, product
+from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
@@ -9,51 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.comparisons import Design, holm, p_text, power, resolvable_difference, seeds_needed, sign_flip_p_value
+from analysis.comparisons import Design, holm, p_text, power, resolvable_difference, seeds_needed
 from analysis.resolution import resolution_words
 from analysis.statistics import mean_interval
-from tests.analysis.test_statistics import DARWIN
 
 P_VALUES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6)
-
-
-def stream() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
-def test_sign_flips_of_darwins_maize_give_fishers_count() -> None:
-    """Fisher 1935, chapter 3: of the 32,768 ways, 863 have a sum as large, and 863 one as small."""
-    assert sign_flip_p_value(DARWIN, stream=stream()) == pytest.approx(2 * 863 / 2**15, abs=1e-12)
-
-
-@given(st.lists(st.integers(-5, 5), min_size=2, max_size=7))
-def test_sign_flip_p_value_is_that_of_all_exchanges(differences: list[int]) -> None:
-    """By going through them; whole numbers, so that ties are ties."""
-    observed = abs(sum(differences))
-    sums = [
-        sum(s * d for s, d in zip(signs, differences, strict=True))
-        for signs in product((1, -1), repeat=len(differences))
-    ]
-    at_least = sum(each >= observed for each in sums) / len(sums)
-    values = [float(each) for each in differences]
-    assert sign_flip_p_value(values, stream=stream()) == pytest.approx(min(1.0, 2 * at_least))
-
-
-@pytest.mark.parametrize(("num_pairs", "least"), [(1, None), (3, 0.25), (5, 0.0625), (6, 0.03125)])
-def test_sign_flips_of_few_pairs_cannot_show_much(num_pairs: int, least: float | None) -> None:
-    assert sign_flip_p_value([1.0] * num_pairs, stream=stream()) == least
-
-
-def test_pairs_that_are_all_equal_differ_by_nothing() -> None:
-    assert sign_flip_p_value([0.0] * 4, stream=stream()) == 1.0
-
-
-def test_sign_flips_of_many_pairs_agree_with_the_t_test() -> None:
-    """Fisher's own point: 40 normal differences, 99,999 random exchanges."""
-    differences = np.random.default_rng(1).normal(0.3, 1.0, 40).tolist()
-    assert sign_flip_p_value(differences, stream=stream()) == pytest.approx(
-        mean_interval(differences).p_value, abs=0.005
-    )
 
 
 def test_holm_gives_the_textbook_example() -> None:

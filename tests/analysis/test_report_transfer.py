@@ -169,14 +169,24 @@ def test_without_any_control_it_says_that_nothing_can_be_said(tmp_path: Path) ->
     )
 
 
-def test_measures_that_go_with_accuracy_are_named_with_their_sign(tmp_path: Path) -> None:
-    students = [
-        student_transfer(1, KD.student, seed_index=index, accuracy=0.9 + 0.01 * index, ece=0.05 - 0.01 * index)
-        for index in range(4)
+def in_order(num_students: int) -> list[StudentTransfer]:
+    """The more accurate, the better calibrated."""
+    return [
+        student_transfer(1, KD.student, seed_index=index, accuracy=0.9 + 0.01 * index, ece=0.08 - 0.01 * index)
+        for index in range(num_students)
     ]
-    text = text_of(results(tmp_path, *students))
-    assert "Among the students of one network (4 each, whatever taught them)" in text
+
+
+def test_measures_that_go_with_accuracy_are_named_with_their_sign(tmp_path: Path) -> None:
+    text = text_of(results(tmp_path, *in_order(5)))
+    assert "Among the students of one network (5 each, whatever taught them), what goes with accuracy" in text
     assert "calibration error (ECE) (-1.00 at width 4)" in text
+
+
+def test_measures_whose_sign_may_be_luck_are_not_named(tmp_path: Path) -> None:
+    text = text_of(results(tmp_path, *in_order(4)))
+    assert "no measure is told to go with accuracy at the one size with enough of them" in text
+    assert "1 measure of 11 at least with the same sign" in text
 
 
 def test_too_few_students_go_with_nothing(tmp_path: Path) -> None:
