@@ -228,8 +228,8 @@ def compared(record: TransferRecord) -> list[Configuration]:
 
 def _correlation(measure: Measure, key: str, students: Sequence[StudentTransfer]) -> Correlation:
     pairs = [(value, student.accuracy) for student in students if (value := measure.of(student)) is not None]
-    values, accuracies = (np.array(each) for each in zip(*pairs, strict=True)) if pairs else (np.empty(0), np.empty(0))
-    if len(pairs) < _LEAST_STUDENTS or np.ptp(values) == 0.0 or np.ptp(accuracies) == 0.0:
+    values, accuracies = [value for value, _ in pairs], [accuracy for _, accuracy in pairs]
+    if len(pairs) < _LEAST_STUDENTS or len(set(values)) == 1 or len(set(accuracies)) == 1:
         return Correlation(measure.name, key, None, len(pairs))
     interval = bootstrap_interval(_spearman, values, accuracies, stream=np.random.default_rng(0))
     return Correlation(measure.name, key, interval, len(pairs))

@@ -69,6 +69,9 @@ class SearchConfig(Frozen):
     trials_per_method: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
         None, description="for each method of the space, num_trials in all; None: every method gets the same number"
     )
+    balanced: tuple[str, ...] = Field(
+        (), description='parameters, such as "width", at each of whose values a method has equally many of its trials'
+    )
 
     @field_validator("constraints")
     @classmethod

@@ -10,7 +10,7 @@ import search_spaces
 from search_spaces.space import SearchSpace
 from study.config import HalvingConfig, StudyConfig, VerifyConfig
 from study.search.samplers import SAMPLERS
-from study.search.shares import method_shares
+from study.search.shares import balanced_values, method_shares
 from trainables import data as datasets
 from trainables import models
 from trainables.config import ModelConfig, StudentConfig
@@ -31,6 +31,7 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     """
     space = search_spaces.build(config.space)
     method_shares(config.search, space)
+    balanced_values(config.search, space)
     resolve("sampler", SAMPLERS, config.search.sampler)
     if config.search.sampler == "grid":
         _check_finite(space, config.seed)

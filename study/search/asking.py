@@ -1,4 +1,4 @@
-"""Which sampler a trial is asked from: seeded for it, told the method that is due, and what is known beforehand."""
+"""Which sampler a trial is asked from: seeded for it, told what is due, and what is known beforehand."""
 
 import functools
 import math
@@ -13,7 +13,7 @@ from study.config import StudyConfig
 from study.search.constraints import IsolatedMetrics, parse_constraints
 from study.search.evidence import evidence_trials
 from study.search.samplers import SamplingContext, proposals
-from study.search.shares import method_shares
+from study.search.shares import balanced_values, due, method_shares
 from trainables.metrics import Source, metric
 from trainables.randomness import derive_seed
 
@@ -32,6 +32,10 @@ class Asking:
         self._config = config
         self._space = space
         self._isolated = isolated
+        # A grid gives each method as many trials as it has students, unless told.
+        has_shares = config.search.sampler != "grid" or config.search.trials_per_method is not None
+        self._shares = method_shares(config.search, space) if has_shares else {}
+        self._balanced = balanced_values(config.search, space)
         self._proposals = proposals(
             SamplingContext(
                 config.search,
@@ -45,16 +49,10 @@ class Asking:
             )
         )
 
-    def sampler(self, number: int, num_asked: Mapping[str, int], *, is_enqueued: bool) -> BaseSampler:
-        """For the trial of this number, where so many have been asked of each method."""
-        is_free = is_enqueued or not self._space.methods or not self._has_shares
-        fixed = {} if is_free else {"method": self._due_method(num_asked)}
+    def sampler(self, number: int, asked: Sequence[Mapping[str, Any]], *, is_enqueued: bool) -> BaseSampler:
+        """For the trial of this number; `asked` are the parameters of those that count, before it."""
+        fixed = {} if is_enqueued else due(self._shares, self._balanced, asked)
         return self._proposals(derive_seed(self._config.seed, "ask", number), fixed)
-
-    @property
-    def _has_shares(self) -> bool:
-        """Whether each method has its share; a grid gives each as many trials as it has students, unless told."""
-        return self._config.search.sampler != "grid" or self._config.search.trials_per_method is not None
 
     def _known_objectives(self) -> dict[int, Callable[[Mapping[str, Any]], float]]:
         """By index, each objective that the profile tells before a student is trained."""
@@ -67,12 +65,3 @@ class Asking:
         """An isolated metric of the student that has these parameters; NaN where it is unknown."""
         value = self._isolated(student_of(self._space, parameters)).get(name)
         return math.nan if value is None else value
-
-    def _due_method(self, num_asked: Mapping[str, int]) -> str:
-        """The method that is furthest behind its share."""
-        shares = method_shares(self._config.search, self._space)
-
-        def progress(method: str) -> float:
-            return num_asked.get(method, 0) / shares[method] if shares[method] else math.inf
-
-        return min(self._space.methods, key=progress)

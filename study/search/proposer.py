@@ -1,10 +1,10 @@
 """What to try next: unfinished trials first, then enqueued ones, then asked ones; and what became of each. No Ray."""
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import optuna
 from optuna.trial import Trial
@@ -182,7 +182,7 @@ class Proposer:
     def _ask(self) -> tuple[int, StudentConfig]:
         waiting = [each.number for each in self.records() if each.state is TrialState.WAITING]
         number = min(waiting, default=len(self.records()))
-        self._store.study.sampler = self._asking.sampler(number, self._num_asked(), is_enqueued=bool(waiting))
+        self._store.study.sampler = self._asking.sampler(number, self._asked(), is_enqueued=bool(waiting))
         trial = self._store.study.ask()
         if trial.number != number:
             raise RuntimeError(
@@ -190,15 +190,14 @@ class Proposer:
             )
         return number, self._suggest(trial)
 
-    def _num_asked(self) -> Counter[str]:
-        """How many trials each method has had."""
-        counted = (each for each in self.records() if each.counts and each.student is not None)
-        return Counter(str(each.parameters.get("method")) for each in counted)
+    def _asked(self) -> list[Mapping[str, Any]]:
+        """The parameters of the trials that count."""
+        return [each.parameters for each in self.records() if each.counts and each.student is not None]
 
     def _configure_again(self, number: int) -> StudentConfig:
         """A driver died after it asked for the trial and before it stored the student: the same is asked again."""
         is_enqueued = self._ledger[number].origin is not None
-        self._store.study.sampler = self._asking.sampler(number, self._num_asked(), is_enqueued=is_enqueued)
+        self._store.study.sampler = self._asking.sampler(number, self._asked(), is_enqueued=is_enqueued)
         return self._suggest(Trial(self._store.study, self._ledger.trial_id(number)))
 
     def _suggest(self, trial: Trial) -> StudentConfig:

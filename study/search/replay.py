@@ -1,7 +1,6 @@
 """A search over recorded learning curves: the production sampler and early stopping on a virtual clock. No Ray."""
 
 import heapq
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -109,7 +108,6 @@ class Replay:
         self._num_workers = num_workers
         self._trials: dict[int, ReplayedTrial] = {}
         self._asked: dict[int, Trial] = {}
-        self._num_asked: Counter[str] = Counter()
         self._by_student: dict[tuple[tuple[str, Any], ...], int] = {}
         self._duplicates: dict[int, list[Trial]] = {}
         self._paused: dict[int, float] = {}
@@ -173,7 +171,7 @@ class Replay:
                 return None
             number = len(self._study.get_trials(deepcopy=False, states=_ASKED))
             is_enqueued = number < len(self._baselines)
-            self._study.sampler = self._asking.sampler(number, self._num_asked, is_enqueued=is_enqueued)
+            self._study.sampler = self._asking.sampler(number, self._parameters(), is_enqueued=is_enqueued)
             trial = self._study.ask()
             student = self._space.suggest(trial)
             if broken_by(self._constraints, self._isolated(student)) is not None:
@@ -184,12 +182,14 @@ class Replay:
             original = self._by_student.get(key := tuple(sorted(parameters.items())))
             if original is None:
                 self._by_student[key] = trial.number
-                self._num_asked[str(parameters.get("method"))] += 1
                 self._trials[trial.number] = ReplayedTrial(trial.number, parameters, self._answer(parameters, student))
                 return trial.number
             self._repeat(trial, original)
         self._is_exhausted = True
         return None
+
+    def _parameters(self) -> list[Mapping[str, Any]]:
+        return [each.parameters for each in self._trials.values()]
 
     def _repeat(self, trial: Trial, original: int) -> None:
         """Tell a duplicate what its original was told, now or when that ends."""

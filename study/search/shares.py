@@ -1,7 +1,18 @@
-"""How the trials of a search are shared among the methods."""
+"""How the trials of a search are shared among the methods, and among the values of other parameters."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution
 
 from search_spaces.space import SearchSpace
 from study.config import SearchConfig
+from study.search.candidates import finite_choices, trace
+
+MAX_BALANCED_VALUES = 100
 
 
 def method_shares(config: SearchConfig, space: SearchSpace) -> dict[str, int]:
@@ -25,3 +36,66 @@ def method_shares(config: SearchConfig, space: SearchSpace) -> dict[str, int]:
             f"it must add up to search.num_trials = {config.num_trials}"
         )
     return shares
+
+
+def balanced_values(config: SearchConfig, space: SearchSpace) -> dict[str, Sequence[Any]]:
+    """The values of each parameter at which a method is to have equally many trials.
+
+    Raises:
+        ValueError: the space has no such parameter, some method of it has not, or it takes any value of a range.
+    """
+    if not config.balanced:
+        return {}
+    if config.sampler == "grid":
+        raise ValueError('search.balanced: search.sampler = "grid" trains every student once, and cannot be balanced')
+    by_method = [_first_choices(space, method) for method in space.methods or (None,)]
+    found: dict[str, Sequence[Any]] = {}
+    for name in config.balanced:
+        values = [finite_choices(each[name], at_most=MAX_BALANCED_VALUES) for each in by_method if name in each]
+        if name == "method" or len(values) < len(by_method) or values[0] is None:
+            allowed = sorted(
+                each
+                for each in set.intersection(*map(set, by_method)) - {"method"}
+                if finite_choices(by_method[0][each], at_most=MAX_BALANCED_VALUES) is not None
+            )
+            raise ValueError(
+                f'search.balanced names "{name}": it must name parameters that every student has, of at most '
+                f"{MAX_BALANCED_VALUES} values, without the method: {', '.join(allowed) or 'this space has none'}"
+            )
+        found[name] = values[0]
+    return found
+
+
+def _first_choices(space: SearchSpace, method: str | None) -> Mapping[str, BaseDistribution]:
+    """The parameters of the method's students, where each takes its first value."""
+
+    def choose(name: str, distribution: BaseDistribution) -> Any:
+        if name == "method" and method is not None:
+            return method
+        return (finite_choices(distribution, at_most=MAX_BALANCED_VALUES) or [distribution.low])[0]  # type: ignore[attr-defined] # of a range
+
+    return trace(space.suggest, choose).distributions
+
+
+def due(
+    shares: Mapping[str, int], balanced: Mapping[str, Sequence[Any]], asked: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What the next trial is to be: of the method furthest behind its share, and there at the rarest values.
+
+    Args:
+        shares: trials that each method is to have; empty: the method is the sampler's to choose.
+        balanced: values of each parameter that is balanced.
+        asked: the parameters of each trial that counts.
+    """
+    num_asked = Counter(str(each.get("method")) for each in asked)
+
+    def progress(method: str) -> float:
+        return num_asked[method] / shares[method] if shares[method] else math.inf
+
+    fixed: dict[str, Any] = {"method": min(shares, key=progress)} if shares else {}
+    if balanced:
+        beside = [each for each in asked if not shares or str(each.get("method")) == fixed["method"]]
+        num_at = Counter(tuple(each.get(name) for name in balanced) for each in beside)
+        rarest = min(itertools.product(*balanced.values()), key=lambda values: num_at[values])
+        fixed |= dict(zip(balanced, rarest, strict=True))
+    return fixed

@@ -110,6 +110,13 @@ def test_users_own_space_is_found_by_module_and_name() -> None:
         ),
         ({"search": {"trials_per_method": {"dkd": 3}}}, "names dkd: it must name the methods of the space, labels, kd"),
         ({"search": {"num_trials": 9, "trials_per_method": {"labels": 3, "kd": 5}}}, "adds up to 8: .*num_trials = 9"),
+        (
+            {"search": {"balanced": ["depth"]}},
+            r'search\.balanced names "depth": .* without the method: batch_size, width$',
+        ),
+        ({"search": {"balanced": ["temperature"]}}, r'search\.balanced names "temperature": .*: batch_size, width$'),
+        ({"search": {"balanced": ["method"]}}, r'search\.balanced names "method": '),
+        ({"search": {"balanced": ["width"], "sampler": "grid"}}, r"search\.balanced: .* cannot be balanced"),
         ({"space": {"name": ".foo:bar"}}, r'space "\.foo:bar": "\.foo" cannot be imported'),
         ({"space": {"name": "collections:Counter"}}, "built a Counter: it must build a SearchSpace"),
         ({"dataset": {"name": "json:loads"}}, 'dataset "json:loads": option s is required'),
