@@ -1,15 +1,12 @@
 """SIGKILL of the driver in the middle of a halving study: the same rungs and decisions as if it had not died."""
 
 import re
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from study import store as stores
-from tests.end_to_end.conftest import environment, kd_study, overrides
+from tests.end_to_end.conftest import overrides
+from tests.end_to_end.driver_kills import finished, kill_once
 from trainables.records import RungAction, TrialRecord, TrialState
 from trainables.study_paths import StudyPaths
 
@@ -31,7 +28,6 @@ FIELDS = (
 )
 KILLED_AFTER = (4, 9)  # decisions in the storage
 DECISION = re.compile(r'"trial_id":(\d+),"user_attr":\{"decision:([^"]+)"')
-LONGEST_S = 240.0
 
 Seen = list[tuple[float, RungAction, int, int, bool]]
 
@@ -42,22 +38,6 @@ def num_decisions(directory: Path) -> int:
     return len(set(DECISION.findall(journal.read_text()))) if journal.exists() else 0
 
 
-def kill_after(directory: Path, decisions: int, *arguments: str) -> None:
-    """Let the driver work until the storage holds so many decisions, and no longer."""
-    driver = subprocess.Popen(kd_study(*arguments), stdout=subprocess.DEVNULL, env=environment())
-    give_up_at = time.monotonic() + LONGEST_S
-    while num_decisions(directory) < decisions and driver.poll() is None and time.monotonic() < give_up_at:
-        time.sleep(0.02)
-    driver.send_signal(signal.SIGKILL)
-    assert driver.wait() == -signal.SIGKILL, "it ended before its moment came"
-
-
-def finished(directory: Path, *arguments: str) -> dict[int, TrialRecord]:
-    subprocess.run(kd_study(*arguments), check=True, stdout=subprocess.DEVNULL, env=environment(), timeout=LONGEST_S)
-    with stores.reopen(directory) as store:
-        return {record.number: record for record in store.trials()}
-
-
 def seen(record: TrialRecord) -> Seen:
     return [(each.epoch, each.action, each.num_judged, each.num_ended, each.promoted) for each in record.decisions]
 
@@ -66,8 +46,10 @@ def seen(record: TrialRecord) -> Seen:
 def test_halving_study_that_was_killed_twice_decides_as_an_undisturbed_one(tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     theirs = finished(undisturbed, "run", "smoke", "--dir", str(undisturbed), *overrides(FIELDS))
-    kill_after(killed, KILLED_AFTER[0], "run", "smoke", "--dir", str(killed), *overrides(FIELDS))
-    kill_after(killed, KILLED_AFTER[1], "resume", str(killed))
+    kill_once(
+        lambda: num_decisions(killed) >= KILLED_AFTER[0], "run", "smoke", "--dir", str(killed), *overrides(FIELDS)
+    )
+    kill_once(lambda: num_decisions(killed) >= KILLED_AFTER[1], "resume", str(killed))
     assert num_decisions(killed) < num_decisions(undisturbed)
     ours = finished(killed, "resume", str(killed))
     assert {number: record.parameters for number, record in ours.items()} == {
