@@ -39,12 +39,12 @@ def loading_code(results: StudyResults) -> str:
     chosen = max(results.front, key=accuracy, default=None)
     if dataset is None or chosen is None or chosen.student is None:
         return ""
-    model = chosen.student.model
+    model, images = chosen.student.model, DatasetConfig.model_validate(dataset)
     return (
         "from safetensors.torch import load_file\n"
         "from trainables import data, models\n"
-        "from trainables.config import ModelConfig\n\n"
-        f"dataset = data.load({DatasetConfig.model_validate(dataset).name!r})\n"
+        "from trainables.config import DatasetConfig, ModelConfig\n\n"
+        f"dataset = data.load(DatasetConfig(name={images.name!r}, options={images.options!r}))\n"
         f"config = ModelConfig(name={model.name!r}, options={model.options!r})\n"
         "model = models.build(config, input_shape=dataset.train.image_shape, num_classes=dataset.num_classes).eval()\n"
         f"model.load_state_dict(load_file({str(StudyPaths(Path()).student_weights(chosen.number))!r}))\n"

@@ -50,7 +50,7 @@ def analyse(results: StudyResults, paths: StudyPaths, progress: Callable[[str], 
         raise ValueError(f"{paths.root}: there is no trained student yet: none was verified, none finished the search")
     make_importable(results.record.import_folder)
     config = DatasetConfig.model_validate(results.record.config.get("dataset", {}))
-    sample = sample_of(split(datasets.load(config.name), config))
+    sample = sample_of(split(datasets.load(config), config))
     teacher = observe(_network(taught_by.model, theirs_at.weights, sample), sample)
     theirs = TeacherTransfer(model=taught_by.model, **teacher_measures(teacher, sample))
     _check_accuracy(theirs.accuracy, taught_by.validation_accuracy, theirs_at.weights)

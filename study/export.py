@@ -47,7 +47,7 @@ def export(directory: Path, trial_number: int, out: Path, *, role: Role = Role.S
     make_importable(results.record.import_folder)
     trial = _finished_trial(results, trial_number)
     dataset = parse_config(results.record.config, str(StudyPaths(directory).study_json)).dataset
-    data = split(datasets.load(dataset.name), dataset)
+    data = split(datasets.load(dataset), dataset)
     verified, paths = _best_retraining(results, trial_number, role), StudyPaths(directory)
     if verified is None and role is Role.PARTNER:
         raise ValueError(f"trial {trial_number} was not verified beside a partner: there is none to export")

@@ -35,9 +35,9 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     resolve("sampler", SAMPLERS, config.search.sampler)
     if config.search.sampler == "grid":
         _check_finite(space, config.seed)
-    data = split(datasets.load(config.dataset.name), config.dataset)
+    data = split(datasets.load(config.dataset), config.dataset)
     _check_best_of(config.verify, space, config.seed)
-    students = _tried_students(space, config.seed)
+    students = tried_students(space, config.seed)
     known = {model.key for model in space.architectures()}
     for student in students:
         if student.model.key not in known:
@@ -45,7 +45,7 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
                 f'space "{space.name}" suggests {student.model.key}, which is not among its architectures: '
                 f"{', '.join(sorted(known))}"
             )
-    for model in (config.teacher.model, *(each.model for each in config.assistants), *space.architectures()):
+    for model in (config.teacher.network, *(each.model for each in config.assistants), *space.architectures()):
         _check_model(model, data)
     _check_assistants(config, data)
     for student in students:
@@ -71,7 +71,7 @@ def _check_assistants(config: StudyConfig, data: TrainingData) -> None:
             raise ValueError(f"assistants.{place}: {error}") from error
 
 
-def _tried_students(space: SearchSpace, seed: int) -> list[StudentConfig]:
+def tried_students(space: SearchSpace, seed: int) -> list[StudentConfig]:
     """The baselines, some random students, and then one for each choice that none of them has made.
 
     Suggested in a storage that is thrown away.

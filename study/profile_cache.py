@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar, final
@@ -19,14 +18,6 @@ _Record = TypeVar("_Record", bound=Frozen)
 
 FORMAT = 1  # raise it when what a profile means changes
 MOMENTARY = frozenset({"clock_mhz", "temperature_celsius"})  # of the moment, not of the device
-
-
-def cache_folder() -> Path:
-    """Where profiles are kept: `KD_STUDY_CACHE`, else the user's cache folder (XDG base directories)."""
-    named = os.environ.get("KD_STUDY_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kd-study"
 
 
 @final

@@ -17,11 +17,12 @@ from analysis.report_ranking import ranking_words
 from analysis.report_verified import verified_words
 from analysis.results import read_study
 from study.cluster import TrialResources, result_of, streamed, task, whole_device
+from study.costs import search_seconds, time_words
 from study.errors import StageFailedError, StudyInterruptedError
 from study.interrupts import how_to_go_on
 from study.launch import Launch, stored_record
 from study.monitor import Monitor
-from study.profile_cache import ProfileCache, cache_folder
+from study.profile_cache import ProfileCache
 from study.search.baselines import enqueue_baselines
 from study.search.constraints import check_kept, parse_constraints
 from study.search.proposer import Proposal, Proposer
@@ -39,6 +40,7 @@ from trainables.records import REFERENCE_ATTRIBUTE, TeacherRecord
 from trainables.student import StudentTrial
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher
+from trainables.user_cache import cache_folder
 from trainables.whole_files import write_record, write_text
 
 
@@ -93,10 +95,10 @@ def profile(launch: Launch) -> ProfilesRecord:
     if stored is not None and (stored.fingerprint == fingerprint or launch.has_students):
         launch.progress.stage("profile", f"stored: {len(stored.students) + 1} networks")
         return stored
-    known = _measured_profiles(launch, [config.teacher.model, *launch.space.architectures()])
+    known = _measured_profiles(launch, [config.teacher.network, *launch.space.architectures()])
     record = ProfilesRecord(
         fingerprint=fingerprint,
-        teacher=known[config.teacher.model.key],
+        teacher=known[config.teacher.network.key],
         students={model.key: known[model.key] for model in launch.space.architectures()},
     )
     write_record(paths.profiles_json, record)
@@ -106,7 +108,8 @@ def profile(launch: Launch) -> ProfilesRecord:
 def _measured_profiles(launch: Launch, models: Sequence[ModelConfig]) -> dict[str, ArchitectureProfile]:
     """Profiles by network, from the user's cache or measured now, all corrected to one speed of the reference."""
     config, data = launch.store.config, launch.data
-    batch_sizes = sorted({*launch.space.training_batch_sizes(), config.teacher.training.batch_size})
+    of_teacher = [] if config.teacher.training is None else [config.teacher.training.batch_size]
+    batch_sizes = sorted({*launch.space.training_batch_sizes(), *of_teacher})
     device = whole_device(config.resources)
     images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus)
     facts: DeviceFacts = result_of(task(describe_device, cpus=device.cpus, gpus=device.gpus).remote(*images))
@@ -151,7 +154,9 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     if proposer.is_finished:
         launch.progress.stage("search", f"stored: {proposer.num_trials} students")
         return
-    launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once")
+    seconds = search_seconds(store.config, launch.space, len(launch.data.train), profiles)
+    took = "" if seconds is None else f": {time_words(seconds, resources.num_slots)}"
+    launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once{took}")
     launch_number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
     arrays = load_teacher(launch.students_teacher, teacher, stored_only=store.config.teacher.outputs == "stored")
     trainable = tune.with_parameters(StudentTrial, data=launch.data, teacher=arrays)

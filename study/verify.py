@@ -96,7 +96,7 @@ def _train(
     store, resources = launch.store, launch.resources
     arrays, test = (
         load_teacher(launch.students_teacher, teacher, stored_only=store.config.teacher.outputs == "stored"),
-        load_test_split(store.config.dataset.name),
+        load_test_split(store.config.dataset),
     )
     device = whole_device(store.config.resources)
     on_test: SplitMetrics

@@ -1,15 +1,18 @@
 """What a teacher, a student and a dataset are, as frozen data: checked when built, and equal when their fields are."""
 
 import json
+import operator
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 OptionScalar = bool | int | float | str
 OptionList = tuple[OptionScalar, ...]
-OptionTable = dict[str, dict[str, OptionScalar | OptionList]]  # options of others, by their name
-OptionValue = OptionScalar | OptionList | OptionTable
+OptionDict = dict[str, OptionScalar | OptionList]
+OptionTable = dict[str, OptionDict]  # options of others, by their name
+OptionValue = OptionScalar | OptionList | OptionDict | OptionTable
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -17,10 +20,18 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 # Fields that came after studies had been run, and their values without effect. What holds one of these is what it was
 # before there was the field: an older study's stored results stand.
 _LATER_FIELDS: Mapping[str, object] = {
+    "accumulate": 1,
     "assistants": [],
+    "cutout_pixels": 0,
+    "flip": False,
     "max_norm": None,
+    "milestone_decay": 0.1,
+    "milestones": [0.625, 0.75, 0.875],
     "mixup": 0.0,
+    "rand_augment": None,
+    "num_members": 1,
     "transfer": {"share": 1.0, "label_share": 1.0, "omitted_classes": [], "seed": 0},
+    "weights": [],
 }
 
 
@@ -62,27 +73,49 @@ class LossConfig(NamedConfig):
     """A method of teaching a student: a name from `trainables.losses.LOSSES` and its options."""
 
 
-class DatasetConfig(Frozen):
-    """Which images, and how the training images are split; the test images are not touched by it."""
+class DatasetConfig(NamedConfig):
+    """A dataset from `trainables.data.DATASETS`, and how its training images are split; test images are left alone.
 
-    name: str = "mnist"
+    Options that there are none of are not written: studies from before there were options are what they were.
+    """
+
+    name: str = Field("mnist", min_length=1)
+    options: dict[str, OptionValue] = Field({}, exclude_if=operator.not_, description="such as root, its folder")
     num_validation_images: int = Field(5_000, ge=1)
     split_seed: int = Field(0, ge=0, lt=2**32)
     max_train_images: int | None = Field(None, ge=1, description="use only this many training images; None for all")
 
 
+class RandAugmentConfig(Frozen):
+    """Operations drawn evenly for each image, all at one magnitude (Cubuk et al., NeurIPS 2020, "RandAugment")."""
+
+    num_ops: int = Field(2, ge=1, le=8, description="one after another; the same one may come twice")
+    magnitude: int = Field(9, ge=0, le=30, description="on the scale of torchvision, whose strongest is 30")
+
+
 class AugmentationConfig(Frozen):
-    """Random views of the training images, a function of (seed, epoch, image index)."""
+    """Random views of the training images, a function of (seed, epoch, image index), made in this order.
+
+    Zeros, which are black, move in with a shift: 4 pixels are the literature's crop of an image padded by 4.
+    """
 
     shift_pixels: int = Field(0, ge=0, le=8, description="shift by up to this many pixels each way, zeros moving in")
+    flip: bool = Field(False, description="show every second image, by chance, as in a mirror: left is right")
+    rand_augment: RandAugmentConfig | None = Field(None, description="RandAugment's operations; None: none")
+    cutout_pixels: int = Field(0, ge=0, le=256, description="side of a square, anywhere, of the mean colour; 0: none")
     mixup: float = Field(
         0.0, ge=0.0, le=100.0, description="alpha of the Beta distribution of the share of a second image; 0: none"
     )
 
     @property
+    def active(self) -> dict[str, object]:
+        """What is done, by the names of the fields: JSON data."""
+        return {name: value for name, value in self.model_dump(mode="json").items() if value}
+
+    @property
     def is_identity(self) -> bool:
         """Whether the view of an image is the image itself."""
-        return self.shift_pixels == 0 and self.mixup == 0.0
+        return not self.active
 
 
 class OptimizerConfig(Frozen):
@@ -102,13 +135,30 @@ class TrainingConfig(Frozen):
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(128, ge=1)
+    accumulate: int = Field(1, ge=1, description="parts of a batch, one after another, whose gradients make one step")
     optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    schedule: Literal["one_cycle", "cosine", "constant", "multi_step"] = "one_cycle"
+    milestones: tuple[float, ...] = Field(
+        (150 / 240, 180 / 240, 210 / 240), min_length=1, description="of multi_step: shares of the training, rising"
+    )
+    milestone_decay: float = Field(0.1, gt=0.0, lt=1.0, description="of multi_step: factor of the rate at each")
     augmentation: AugmentationConfig = AugmentationConfig()
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 autocast on a CUDA device that has it, float32 elsewhere"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of the weights, the order of the images, their views, dropout")
+
+    @model_validator(mode="after")
+    def _fields_go_together(self) -> Self:
+        if not all(earlier < later for earlier, later in pairwise((0.0, *self.milestones, 1.0))):
+            raise ValueError(f"milestones = {list(self.milestones)}: must rise, each above 0 and below 1")
+        for name in ("milestones", "milestone_decay"):
+            value, default = getattr(self, name), type(self).model_fields[name].default
+            if self.schedule != "multi_step" and value != default:
+                raise ValueError(f'{name} = {json.dumps(value)}: schedule must be "multi_step", not "{self.schedule}"')
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate = {self.accumulate}: must be at most batch_size = {self.batch_size}")
+        return self
 
 
 EVERY_CLASS = "none"  # the value of a parameter "omitted_class" that omits none
@@ -129,23 +179,71 @@ class TransferConfig(Frozen):
 
 
 class TeacherConfig(Frozen):
-    """The network that is imitated, and how it is trained: on labels, there is nobody above it."""
+    """The network that is imitated: trained on labels, there is nobody above it; or brought, trained elsewhere.
+
+    Of several, trained alike from other seeds or brought, the mean of their probabilities is imitated.
+    """
 
     model: ModelConfig
-    training: TrainingConfig
+    training: TrainingConfig | None = Field(None, description="None: it is brought")
+    weights: tuple[str, ...] | Literal["as_built"] = Field(
+        (),
+        description="of a teacher that is brought: its file, safetensors or a state dict, several for an ensemble; "
+        '"as_built": those that its builder gives it, such as torchvision\'s',
+    )
+    num_members: int = Field(1, ge=1, le=32, description="an ensemble of so many, trained alike from their own seeds")
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     outputs: Literal["auto", "stored"] = Field(
         "auto", description="auto: the network itself is run where a method or its views need it; stored: never"
     )
 
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _one_file_is_a_list_of_one(cls, weights: object) -> object:
+        return (weights,) if isinstance(weights, str) and weights != "as_built" else weights
+
+    @model_validator(mode="after")
+    def _is_trained_or_brought(self) -> Self:
+        if self.training is None and not self.weights:
+            raise ValueError("training: is required, or weights, the file of a teacher that was trained elsewhere")
+        if self.training is not None and self.weights:
+            raise ValueError(
+                f"weights = {self.weights!r}: a teacher that is brought is not trained; leave out training"
+            )
+        if self.weights and self.num_members > 1:
+            raise ValueError(f"num_members = {self.num_members}: of a teacher that is brought, weights names them all")
+        return self
+
     @model_validator(mode="after")
     def _labels_are_of_whole_images(self) -> Self:
-        if self.training.augmentation.mixup:
+        if self.training is not None and self.training.augmentation.mixup:
             raise ValueError(
                 f"training.augmentation.mixup = {self.training.augmentation.mixup:g}: must be 0 for a teacher, which "
                 "learns from labels; a mixed image has none"
             )
         return self
+
+    @property
+    def is_brought(self) -> bool:
+        """Whether it was trained elsewhere."""
+        return self.training is None
+
+    @property
+    def network(self) -> ModelConfig:
+        """What is run: the model, or an ensemble of it."""
+        num_members = self.num_members if self.weights in {(), "as_built"} else len(self.weights)
+        if num_members == 1:
+            return self.model
+        return ModelConfig(
+            name="ensemble", options={"of": self.model.name, "num_members": num_members, **self.model.options}
+        )
+
+    def member(self, place: int) -> "TeacherConfig":
+        """The place-th of an ensemble by itself: the first one is the teacher that there would be alone."""
+        if self.training is None or self.num_members == 1:
+            return self
+        training = self.training.model_copy(update={"seed": (self.training.seed + place) % 2**32})
+        return self.model_copy(update={"training": training, "num_members": 1})
 
 
 class StudentConfig(Frozen):

@@ -35,9 +35,9 @@ class Images:
     """The training images: all of them, and those that are left beside the validation images, for the twins."""
 
     def __init__(self, dataset: DatasetConfig, pixels: Pixels) -> None:
-        twin = split(datasets.load(dataset.name), dataset)
+        twin = split(datasets.load(dataset), dataset)
         twin = replace(twin, mean_C=(pixels.mean,), std_C=(pixels.deviation,))
-        self._name = dataset.name
+        self._dataset = dataset
         self._pixels = pixels
         self._data = {True: twin, False: _whole(twin)}
         self._on_device = {is_twin: DeviceData(each, DEVICE) for is_twin, each in self._data.items()}
@@ -57,7 +57,7 @@ class Images:
 
     def test_images(self) -> DeviceImages:
         """The test images, for a finished run."""
-        images = load_test_split(self._name)
+        images = load_test_split(self._dataset)
         return DeviceImages(images, mean_C=(self._pixels.mean,), std_C=(self._pixels.deviation,), device=DEVICE)
 
 

@@ -36,7 +36,7 @@ class StudyRecord(Frozen):
 
 
 class TeacherRecord(Frozen):
-    """The trained teacher, or an assistant: accuracy on validation, and the stage's inputs as a fingerprint."""
+    """The teacher, or an assistant: accuracy on validation, and the stage's inputs as a fingerprint."""
 
     model: ModelConfig
     loss: LossConfig | None = Field(None, description="by which an assistant was taught; None: the teacher, on labels")
@@ -46,6 +46,7 @@ class TeacherRecord(Frozen):
     epochs: int
     train_seconds: float
     fingerprint: str
+    source: str | None = Field(None, description="where a teacher that was trained elsewhere comes from")
 
 
 class TrialState(StrEnum):

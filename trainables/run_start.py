@@ -1,5 +1,6 @@
 """Runs at their start: network, loss and teacher as configured, and what must fit together before anything trains."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property, partial
 from typing import final
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from trainables import losses, models
-from trainables.config import LossConfig, ModelConfig, StudentConfig, TeacherConfig
+from trainables.config import LossConfig, ModelConfig, StudentConfig, TeacherConfig, TrainingConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.transfer_set import transfer_set
+from trainables.data.views import check_augmentation
 from trainables.losses.distillation_loss import DistillationLoss, LossContext, Need
 from trainables.models.features import FeatureTap, feature_shapes
 from trainables.randomness import derive_seed
@@ -52,11 +54,15 @@ def student_run(student: StudentConfig, data: DeviceData, teacher: Teacher | Tea
 
 
 def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
-    """A teacher at its start."""
+    """A teacher at its start, an ensemble as one network.
+
+    One that is brought is run and not trained: its training here says nothing but its precision, "auto".
+    """
     labels = LossConfig(name="labels", options={"label_smoothing": teacher.label_smoothing})
     context = LossContext(num_classes=data.num_classes, num_train_images=len(data.images[Split.TRAIN]))
-    model = initial_model(teacher.model, data.input_shape, data.num_classes, teacher.training.seed)
-    return DistillationRun(model, losses.build(labels, context), teacher.training, data, teacher=None)
+    training = teacher.training or TrainingConfig(epochs=1)
+    model = initial_model(teacher.network, data.input_shape, data.num_classes, training.seed)
+    return DistillationRun(model, losses.build(labels, context), training, data, teacher=None)
 
 
 def check_student(student: StudentConfig, teacher: TeacherConfig, data: TrainingData) -> None:
@@ -67,8 +73,8 @@ def check_student(student: StudentConfig, teacher: TeacherConfig, data: Training
     """
     labels_M = transfer_set(data.train.labels_N, student.transfer).labels_M
     own, above = (
-        cache(partial(initial_model, each.model, data.input_shape, data.num_classes, seed=0))
-        for each in (student, teacher)
+        cache(partial(initial_model, model, data.input_shape, data.num_classes, seed=0))
+        for model in (student.model, teacher.network)
     )
     loss = _initial_loss(
         student,
@@ -78,6 +84,7 @@ def check_student(student: StudentConfig, teacher: TeacherConfig, data: Training
         lambda: feature_shapes(above(), data.input_shape),
     )
     check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs == "auto")
+    check_augmentation(student.training.augmentation, data.input_shape)
     for network, names in ((own, loss.taps.student), (above, loss.taps.teacher)):
         if names:
             FeatureTap(network(), names).close()
@@ -105,8 +112,9 @@ def check_needs(student: StudentConfig, needs: frozenset[Need], *, has_teacher: 
     if has_teacher and not is_live:
         _check_stored(student, needs)
     if augmentation.is_identity and Need.VIEWS in needs:
+        *others, last = type(augmentation).model_fields
         raise ValueError(
-            f"{method} needs views: training.augmentation must have mixup or shift_pixels above 0; both are 0"
+            f"{method} needs views: training.augmentation must have {', '.join(others)} or {last}; it has none of them"
         )
     if augmentation.mixup and needs & {Need.LABELS, Need.EVERY_LABEL}:
         raise ValueError(
@@ -120,13 +128,27 @@ def check_needs(student: StudentConfig, needs: frozenset[Need], *, has_teacher: 
         )
     if student.transfer.label_share == 0.0 and needs == {Need.LABELS}:
         raise ValueError(f"{method} learns from labels alone: transfer.label_share = 0 leaves it nothing to learn from")
-    given = {Need.LABELS, Need.EVERY_LABEL, Need.INDEX, Need.VIEWS}
+    if student.training.accumulate > 1:
+        _check_parts(student, needs)
+    given = {Need.LABELS, Need.EVERY_LABEL, Need.INDEX, Need.VIEWS, Need.WHOLE_BATCH}
     if has_teacher:
         given |= {Need.TEACHER_LOGITS, Need.FEATURES, Need.TEACHER_NETWORK}
     missing = needs - given
     if missing:
         raise ValueError(
             f"{method} needs {', '.join(sorted(missing))}; this run has no teacher and gives {', '.join(sorted(given))}"
+        )
+
+
+def _check_parts(student: StudentConfig, needs: frozenset[Need]) -> None:
+    """See that the mean over a batch is the mean of its parts' means, weighed by their images."""
+    method, given = f'method "{student.loss.name}"', f"training.accumulate = {student.training.accumulate}"
+    if Need.WHOLE_BATCH in needs:
+        raise ValueError(f"{method} needs {Need.WHOLE_BATCH}, which parts of one do not give: {given} must be 1")
+    if student.transfer.label_share < 1.0 and Need.LABELS in needs:
+        raise ValueError(
+            f"{method} averages over the images of a batch that have labels, and parts have more and less of them: "
+            f"with transfer.label_share = {student.transfer.label_share:g}, {given} must be 1"
         )
 
 
@@ -141,8 +163,8 @@ def _check_stored(student: StudentConfig, needs: frozenset[Need]) -> None:
         )
     augmentation = student.training.augmentation
     if not augmentation.is_identity and needs & {Need.TEACHER_LOGITS}:
-        named = {"shift_pixels": augmentation.shift_pixels, "mixup": augmentation.mixup}
-        given = " and ".join(f"training.augmentation.{name} = {value:g}" for name, value in named.items() if value)
+        named = augmentation.active.items()
+        given = " and ".join(f"training.augmentation.{name} = {json.dumps(value)}" for name, value in named)
         raise ValueError(
             f"{method} with {given} needs a live teacher: stored outputs serve un-augmented images only "
             '(teacher.outputs = "stored" must be "auto")'

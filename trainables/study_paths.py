@@ -27,6 +27,10 @@ class TeacherPaths:
         """State of its unfinished training."""
         return self.folder / "checkpoint.pt"
 
+    def member_checkpoint(self, place: int) -> Path:
+        """The same of the place-th member of an ensemble, kept until all are trained."""
+        return self.folder / f"checkpoint-{place}.pt"
+
     def logits(self, split: str) -> Path:
         """Its logits on the un-augmented images of "train" or "validation", float32 (images, classes)."""
         return self.folder / f"{split}_logits.npy"

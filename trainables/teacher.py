@@ -1,9 +1,12 @@
-"""Training of teacher and assistants, each as one task on a whole device: an epoch, a checkpoint and a word a time."""
+"""Teacher and assistants, each as one task on a whole device: trained, an epoch and a word a time, or brought."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from trainables.checkpoints import load_weights, save_weights
 from trainables.config import AssistantConfig, LossConfig, ModelConfig, TeacherConfig
@@ -15,7 +18,7 @@ from trainables.resumption import ResumableTraining
 from trainables.run_start import student_run, teacher_run
 from trainables.study_paths import TeacherPaths
 from trainables.teacher_outputs import Split, Teacher, TeacherArrays
-from trainables.training import DeviceData, DistillationRun, EvaluationMetrics
+from trainables.training import DeviceData, DistillationRun
 from trainables.whole_files import replacing
 
 
@@ -34,8 +37,58 @@ def train_teacher(
         TrainingDivergedError: the loss is not finite.
     """
     torch.set_num_threads(num_threads)
+    data_on_device = DeviceData(data, select_device())
+    if teacher.num_members == 1:
+        run = teacher_run(teacher, data_on_device)
+        yield from _trained(run, teacher.model, None, paths, paths.checkpoint, fingerprint)
+        return
+    weights: dict[str, Tensor] = {}
+    seconds, epochs = 0.0, 0
+    for place in range(teacher.num_members):
+        run = teacher_run(teacher.member(place), data_on_device)
+        training = ResumableTraining(run, paths.member_checkpoint(place), fingerprint)
+        for told in _epochs(training):
+            yield told | {"member": float(place + 1)}
+        seconds, epochs = seconds + training.seconds, run.epoch
+        weights |= {f"members.{place}.{name}": tensor for name, tensor in run.model.state_dict().items()}
+    whole = teacher_run(teacher, data_on_device)
+    whole.model.load_state_dict(weights)
+    yield _stored(whole, teacher.network, paths, fingerprint=fingerprint, epochs=epochs, train_seconds=seconds)
+    for place in range(teacher.num_members):
+        paths.member_checkpoint(place).unlink(missing_ok=True)
+
+
+def bring_teacher(
+    teacher: TeacherConfig,
+    weights: Mapping[str, NDArray[np.generic]],
+    source: str,
+    data: TrainingData,
+    paths: TeacherPaths,
+    fingerprint: str,
+    num_threads: int,
+) -> Iterator[TeacherRecord]:
+    """Take a teacher that was trained elsewhere: see what it is worth here, and store it as a trained one is.
+
+    Args:
+        teacher: what it is.
+        weights: of its network, by name.
+        source: where they come from, for whoever reads the record.
+        data: as the students are shown it.
+        paths: of its own.
+        fingerprint: of its inputs.
+        num_threads: to run it on.
+
+    Yields:
+        Its record.
+
+    Raises:
+        TrainingDivergedError: an output is not finite.
+    """
+    torch.set_num_threads(num_threads)
     run = teacher_run(teacher, DeviceData(data, select_device()))
-    yield from _trained(run, teacher.model, None, paths, fingerprint)
+    run.model.load_state_dict({name: torch.from_numpy(np.array(each)) for name, each in weights.items()})
+    record = _stored(run, teacher.network, paths, fingerprint=fingerprint, epochs=0, train_seconds=0.0)
+    yield record.model_copy(update={"source": source})
 
 
 def train_assistant(
@@ -69,14 +122,24 @@ def train_assistant(
         above, device_data.device, input_shape=device_data.input_shape, num_classes=device_data.num_classes
     )
     run = student_run(assistant.student, device_data, teacher)
-    yield from _trained(run, assistant.model, assistant.loss, paths, fingerprint)
+    yield from _trained(run, assistant.model, assistant.loss, paths, paths.checkpoint, fingerprint)
 
 
 def _trained(
-    run: DistillationRun, model: ModelConfig, loss: LossConfig | None, paths: TeacherPaths, fingerprint: str
+    run: DistillationRun,
+    model: ModelConfig,
+    loss: LossConfig | None,
+    paths: TeacherPaths,
+    checkpoint: Path,
+    fingerprint: str,
 ) -> Iterator[dict[str, float] | TeacherRecord]:
-    training = ResumableTraining(run, paths.checkpoint, fingerprint)
-    evaluated: EvaluationMetrics | None = None
+    training = ResumableTraining(run, checkpoint, fingerprint)
+    yield from _epochs(training)
+    record = _stored(run, model, paths, fingerprint=fingerprint, epochs=run.epoch, train_seconds=training.seconds)
+    yield record.model_copy(update={"loss": loss})
+
+
+def _epochs(training: ResumableTraining) -> Iterator[dict[str, float]]:
     for trained, evaluated in training.epochs():
         yield {
             "epoch": float(trained.epoch),
@@ -84,19 +147,30 @@ def _trained(
             "validation_accuracy": evaluated.accuracy,
             "seconds": training.seconds,
         }
-    evaluated = evaluated or run.evaluate(Split.VALIDATION)
+
+
+def _stored(
+    run: DistillationRun,
+    model: ModelConfig,
+    paths: TeacherPaths,
+    *,
+    fingerprint: str,
+    epochs: int,
+    train_seconds: float,
+) -> TeacherRecord:
+    """The record of a finished network, whose weights and outputs have been written."""
+    evaluated = run.evaluate(Split.VALIDATION)
     save_weights(paths.weights, {name: tensor.cpu() for name, tensor in run.model.state_dict().items()})
     for split in (Split.TRAIN, Split.VALIDATION):
         with replacing(paths.logits(split)) as temporary:
             np.save(temporary, run.all_logits(split).numpy())
-    yield TeacherRecord(
+    return TeacherRecord(
         model=model,
-        loss=loss,
         num_parameters=num_parameters(run.model),
         validation_accuracy=evaluated.accuracy,
         validation_nll=evaluated.nll,
-        epochs=run.epoch,
-        train_seconds=training.seconds,
+        epochs=epochs,
+        train_seconds=train_seconds,
         fingerprint=fingerprint,
     )
 

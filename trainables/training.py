@@ -139,7 +139,9 @@ class DistillationRun:
         self._loss.train()
         seed, members_K = self._training.seed, self._members_K
         order_K = members_K[epoch_order(seed, self.epoch, len(members_K)).to(self._data.device)]
-        views = EpochViews.of(self._training.augmentation, seed, self.epoch, members_K, len(self._images))
+        views = EpochViews.of(
+            self._training.augmentation, seed, self.epoch, members_K, len(self._images), self._data.input_shape
+        )
         total_loss, num_seen = torch.zeros((), device=self._data.device), 0
         with seeded(derive_seed(seed, "dropout", self.epoch), self._data.device):
             if self._stream is not None:
@@ -159,11 +161,28 @@ class DistillationRun:
     def train_step(self, indices_N: Tensor, views: EpochViews | None = None, *, progress: float = 0.0) -> Tensor:
         """One optimiser step on the training images `indices_N`; returns the batch's loss, detached.
 
+        In as many parts as `accumulate` says, one after another, their gradients weighed by their images: of a loss
+        that is a mean over the images, the step of the whole batch. But batch normalisation sees the part alone, in
+        its statistics as in those that it keeps, and dropout draws part by part: there the step is another.
+
         Args:
             indices_N: on the device.
             views: how the epoch shows them; None: as they are.
             progress: share of the training that is done.
         """
+        self._optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self._data.device)
+        for part_N in torch.tensor_split(indices_N, min(self._training.accumulate, len(indices_N))):
+            loss = self._loss_of(part_N, views, progress) * (len(part_N) / len(indices_N))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        self._optimizer.step()
+        self._schedule.step()
+        if self._training.optimizer.max_norm is not None:
+            bound_norms(self.model, self._training.optimizer.max_norm)
+        return total
+
+    def _loss_of(self, indices_N: Tensor, views: EpochViews | None, progress: float) -> Tensor:
         images_NCHW, labels_N = self._images.viewed(indices_N, views), self._labels_M.index_select(0, indices_N)
         batch = Batch(Split.TRAIN, indices_N, images_NCHW, labels_N)
         teacher = self._teacher.outputs(batch) if self._asks_teacher and self._teacher is not None else None
@@ -174,13 +193,7 @@ class DistillationRun:
                 student, teacher, labels_N, indices_N, images_NCHW, networks=self._networks, progress=progress
             )
         )
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._schedule.step()
-        if self._training.optimizer.max_norm is not None:
-            bound_norms(self.model, self._training.optimizer.max_norm)
-        return loss.detach()
+        return loss
 
     def _forward(self, images_NCHW: Tensor) -> Tensor:
         with torch.autocast(self._data.device.type, torch.bfloat16, enabled=self._autocast):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trainables import data as datasets
 from trainables.checkpoints import save_weights
-from trainables.config import TeacherConfig
+from trainables.config import NamedConfig, TeacherConfig
 from trainables.data.image_arrays import LabelledImages, TrainingData
 from trainables.data.views import DeviceImages
 from trainables.hardware.device import device_name, select_device, take_share
@@ -38,14 +38,14 @@ class VerificationInputs:
     teacher_test_logits_NC: np.ndarray[Any, np.dtype[np.float32]]
 
 
-def load_test_split(dataset: str) -> LabelledImages:
+def load_test_split(dataset: NamedConfig | str) -> LabelledImages:
     """The test split of a dataset: no other line of the project reads it.
 
     In a study no decision depends on it. A published experiment that is run again may have chosen by it: there both
     choices are made, on validation images and, labelled so, as published.
 
     Raises:
-        ValueError: there is no such dataset, or its files are damaged.
+        ValueError: there is no such dataset, or its files are missing or damaged.
     """
     return datasets.load(dataset).test
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from study.profile_cache import ProfileCache, cache_folder
+from study.profile_cache import ProfileCache
 from tests.profiles import profile
 from trainables.config import ModelConfig
 from trainables.hardware.settings import ProfileSettings
 from trainables.measurements import DeviceFacts
+from trainables.user_cache import cache_folder
 
 MODEL = ModelConfig(name="cnn", options={"width": 2})
 PROFILE = profile(MODEL, 2, 0.2)

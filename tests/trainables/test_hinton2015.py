@@ -46,9 +46,10 @@ def test_only_the_teacher_has_dropout_a_bound_and_jitter_and_nobody_weight_decay
         assert training.precision == "float32"
 
 
-def test_the_teacher_drops_a_fifth_of_the_pixels_and_half_of_the_units() -> None:
+def test_the_teacher_drops_units_as_the_recipe_says() -> None:
+    """The paper does not say how many; beside jitter fewer than its source's (0.2, 0.5) do better in 60 epochs."""
     options = RUNS["teacher"].student.model.options
-    assert (options["input_dropout"], options["dropout"], options["hidden"]) == (0.2, 0.5, (1200, 1200))
+    assert (options["input_dropout"], options["dropout"], options["hidden"]) == (0.0, 0.3, (1200, 1200))
 
 
 def test_the_student_at_20_and_those_that_miss_classes_learn_alike() -> None:

@@ -23,8 +23,10 @@ TEACHER = TeacherConfig(
 )
 
 
-def train(folder: Path, *, fingerprint: str = "f", epochs: int | None = None) -> list[Any]:
-    outputs = train_teacher(TEACHER, training_data(), StudyPaths(folder).teacher, fingerprint, num_threads=1)
+def train(
+    folder: Path, *, fingerprint: str = "f", epochs: int | None = None, teacher: TeacherConfig = TEACHER
+) -> list[Any]:
+    outputs = train_teacher(teacher, training_data(), StudyPaths(folder).teacher, fingerprint, num_threads=1)
     if epochs is None:
         return list(outputs)
     told = [next(outputs) for _ in range(epochs)]

@@ -84,8 +84,8 @@ class BoundarySamples(DistillationLoss):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """The teacher itself, its logits, and labels, which tell what the networks get right."""
-        return frozenset({Need.TEACHER_NETWORK, Need.TEACHER_LOGITS, Need.EVERY_LABEL})
+        """The teacher itself, its logits, and labels, which tell what the networks get right; samples are a batch's."""
+        return frozenset({Need.TEACHER_NETWORK, Need.TEACHER_LOGITS, Need.EVERY_LABEL, Need.WHOLE_BATCH})
 
     def forward(self, step: DistillationStep) -> Tensor:
         """Mean over the samples, in nats; 0 where no image came over.

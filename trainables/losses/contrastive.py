@@ -89,8 +89,8 @@ class ContrastiveTerm(DistillationLoss):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Features, which training images these are, and their labels: negatives are of other classes."""
-        return frozenset({Need.FEATURES, Need.INDEX, Need.EVERY_LABEL})
+        """Features, which images these are, their labels, and the batch: it shares negatives, of other classes."""
+        return frozenset({Need.FEATURES, Need.INDEX, Need.EVERY_LABEL, Need.WHOLE_BATCH})
 
     @property
     def taps(self) -> Taps:

@@ -58,8 +58,8 @@ class Correlations(DistillationLoss):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """The teacher's logits."""
-        return frozenset({Need.TEACHER_LOGITS})
+        """The teacher's logits, and the batch that classes are correlated over."""
+        return frozenset({Need.TEACHER_LOGITS, Need.WHOLE_BATCH})
 
     def forward(self, step: DistillationStep) -> Tensor:
         """Of the batch."""

@@ -25,6 +25,7 @@ class Need(StrEnum):
     TEACHER_NETWORK = "teacher_network"  # to be run on other images
     VIEWS = "views"  # augmented images, the teacher's the same as the student's
     INDEX = "index"  # where each image stands among the training images
+    WHOLE_BATCH = "whole_batch"  # no mean over the images of what each says alone: not to be had in parts
 
 
 @dataclass(frozen=True, slots=True)

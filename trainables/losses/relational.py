@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import ConfigDict, validate_call
 from torch import Tensor
 
-from trainables.losses.distillation_loss import DistillationLoss, LossContext, Taps
+from trainables.losses.distillation_loss import DistillationLoss, LossContext, Need, Taps
 from trainables.losses.layer_pairs import LayerPairs
 from trainables.losses.layers import LayerName, last_layers
 from trainables.losses.similarity import flattened
@@ -90,6 +90,11 @@ class Relations(LayerPairs):
         super().__init__(taps)
         self._distance = distance
         self._angle = angle
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Features, and the images that each is held against."""
+        return super().needs | {Need.WHOLE_BATCH}
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The weighted sum."""

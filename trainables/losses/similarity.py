@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic import ConfigDict, validate_call
 from torch import Tensor
 
-from trainables.losses.distillation_loss import DistillationLoss, LossContext
+from trainables.losses.distillation_loss import DistillationLoss, LossContext, Need
 from trainables.losses.layer_pairs import LayerPairs
 from trainables.losses.layers import LayerNames, last_layers, paired_layers
 from trainables.losses.with_labels import Mixing, NonNegative, with_labels
@@ -43,6 +43,11 @@ def _similarities(features: Tensor) -> Tensor:
 @final
 class Similarity(LayerPairs):
     """Which images are alike to each pair of layers."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Features, and the images that each is held against."""
+        return super().needs | {Need.WHOLE_BATCH}
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Mean over pairs of images."""

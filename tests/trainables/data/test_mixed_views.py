@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tests.factories import device_data, stored_teacher, student
 from tests.trainables.data.test_views import normalized_by_numpy, on_cpu, random_images, shifted_by_numpy
-from trainables.config import AugmentationConfig, LossConfig, TransferConfig
+from trainables.config import AugmentationConfig, LossConfig, RandAugmentConfig, TransferConfig
 from trainables.data.transfer_set import transfer_set
 from trainables.data.views import EpochViews, epoch_shares
 from trainables.losses.distillation_loss import Outputs
@@ -26,7 +26,7 @@ M = 12
 
 
 def views_of(augmentation: AugmentationConfig, members_K: Tensor, *, seed: int = 0, epoch: int = 0) -> EpochViews:
-    views = EpochViews.of(augmentation, seed, epoch, members_K, M)
+    views = EpochViews.of(augmentation, seed, epoch, members_K, M, (3, 8, 8))
     assert views is not None
     return views
 
@@ -94,7 +94,7 @@ def test_shares_have_the_moments_of_their_beta_distribution() -> None:
 
 
 def test_without_augmentation_there_are_no_views() -> None:
-    assert EpochViews.of(AugmentationConfig(), 0, 0, torch.arange(M), M) is None
+    assert EpochViews.of(AugmentationConfig(), 0, 0, torch.arange(M), M, (1, 8, 8)) is None
 
 
 class Recorder:
@@ -112,11 +112,17 @@ class Recorder:
         return self._stored.outputs(batch)
 
 
-def test_live_teacher_is_shown_the_students_own_mixed_views_of_shown_images() -> None:
+EVERY_VIEW = AugmentationConfig(
+    shift_pixels=2, flip=True, rand_augment=RandAugmentConfig(num_ops=2, magnitude=12), cutout_pixels=3, mixup=1.0
+)
+
+
+@pytest.mark.parametrize("augmentation", [MIXED, EVERY_VIEW], ids=["mixed", "every view"])
+def test_live_teacher_is_shown_the_students_own_mixed_views_of_shown_images(augmentation: AugmentationConfig) -> None:
     """Each batch, held against the views made anew from seed and epoch; omitted class 1 is in none of them."""
     data = device_data()
     config = student(loss=LossConfig(name="function_matching"), epochs=1)
-    training = config.training.model_copy(update={"augmentation": MIXED})
+    training = config.training.model_copy(update={"augmentation": augmentation})
     transfer = TransferConfig(omitted_classes=(1,))
     config = config.model_copy(update={"training": training, "transfer": transfer})
     recorder = Recorder(data)
@@ -127,7 +133,7 @@ def test_live_teacher_is_shown_the_students_own_mixed_views_of_shown_images() ->
     forward.remove()
     images = data.images[Split.TRAIN]
     members_K = torch.as_tensor(transfer_set(images.labels_N.numpy(), transfer).members_K)
-    views = EpochViews.of(MIXED, 0, 0, members_K, len(images))
+    views = EpochViews.of(augmentation, 0, 0, members_K, len(images), data.input_shape)
     assert views is not None
     assert views.partners_M is not None
     for batch, of_student in zip(recorder.batches, shown, strict=True):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from trainables.data.image_arrays import LabelledImages
-from trainables.data.views import DeviceImages, epoch_order, epoch_shifts
+from trainables.data.views import DeviceImages, EpochViews, epoch_order, epoch_shifts
+from trainables.data.windows import shifted
 
 CPU = torch.device("cpu")
 MEANS, STDS = (0.1307, 0.5, 0.9), (0.3081, 0.25, 1.5)
@@ -57,15 +58,16 @@ def test_shifted_images_are_what_numpy_says(num_channels: int, height: int, widt
     source = random_images(5, num_channels, height, width)
     rows = data.draw(st.lists(st.tuples(*[st.integers(-9, 9)] * 2), min_size=5, max_size=5))
     order = torch.tensor([4, 1, 0, 3, 2])
-    views = on_cpu(source).augmented(order, torch.tensor(rows))
-    shifted = [shifted_by_numpy(source.images_NCHW[i], *row) for i, row in zip(order.tolist(), rows, strict=True)]
+    views = on_cpu(source).viewed(order, EpochViews(shifts_M2=torch.tensor(rows)))
+    expected = np.stack([shifted_by_numpy(source.images_NCHW[i], *rows[i]) for i in order.tolist()])
     assert views.is_contiguous(memory_format=torch.channels_last)
-    np.testing.assert_allclose(views, normalized_by_numpy(np.stack(shifted)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(views, normalized_by_numpy(expected), rtol=1e-5, atol=1e-6)
 
 
 def test_a_shift_by_nothing_is_the_image_itself() -> None:
     images, indices = on_cpu(random_images(8, 3, 6, 6)), torch.arange(8)
-    assert torch.equal(images.augmented(indices, torch.zeros(8, 2, dtype=torch.int64)), images.normalized(indices))
+    still = EpochViews(shifts_M2=torch.zeros(8, 2, dtype=torch.int64))
+    assert torch.equal(images.viewed(indices, still), images.normalized(indices))
 
 
 @settings(deadline=None)
@@ -73,15 +75,15 @@ def test_a_shift_by_nothing_is_the_image_itself() -> None:
 def test_a_view_depends_on_seed_epoch_and_image_but_not_on_its_batch(
     seed: int, epoch: int, order: list[int], batch_size: int
 ) -> None:
-    images, shifts = on_cpu(random_images(12, 1, 8, 8)), epoch_shifts(seed, epoch, 12, 3)
-    in_one_batch = images.augmented(torch.arange(12), shifts)
+    images, views = on_cpu(random_images(12, 1, 8, 8)), EpochViews(shifts_M2=epoch_shifts(seed, epoch, 12, 3))
+    in_one_batch = images.viewed(torch.arange(12), views)
     for indices in torch.split(torch.tensor(order), batch_size):
-        assert torch.equal(images.augmented(indices, shifts[indices]), in_one_batch[indices])
+        assert torch.equal(images.viewed(indices, views), in_one_batch[indices])
 
 
 def test_a_missing_shift_is_refused() -> None:
     with pytest.raises(ValueError, match=r"shifts_N2 has shape \(3, 2\): it must be \(4, 2\)"):
-        on_cpu(random_images(4, 1, 6, 6)).augmented(torch.arange(4), torch.zeros(3, 2, dtype=torch.int64))
+        shifted(torch.zeros(4, 1, 6, 6), torch.zeros(3, 2, dtype=torch.int64))
 
 
 def test_images_on_a_cpu_are_the_given_read_only_arrays_themselves() -> None:
@@ -93,7 +95,7 @@ def test_images_on_a_cpu_are_the_given_read_only_arrays_themselves() -> None:
     assert images.images_NCHW.data_ptr() == source.images_NCHW.ctypes.data
     assert images.labels_N.data_ptr() == source.labels_N.ctypes.data
     before = source.images_NCHW.copy()
-    images.augmented(torch.arange(4), torch.ones(4, 2, dtype=torch.int64)).zero_()
+    images.viewed(torch.arange(4), EpochViews(shifts_M2=torch.ones(4, 2, dtype=torch.int64))).zero_()
     assert (source.images_NCHW == before).all()
 
 

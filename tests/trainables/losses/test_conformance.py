@@ -106,6 +106,11 @@ def test_loss_of_a_batch_is_the_mean_of_the_losses_of_its_halves(name: str) -> N
         assert value_of(method(name), whole).item() == pytest.approx(sum(halves).item() / 2, rel=1e-5)  # type: ignore[union-attr]
 
 
+@every_method
+def test_methods_that_are_no_mean_over_the_images_are_those_that_need_the_whole_batch(name: str) -> None:
+    assert (Need.WHOLE_BATCH in NEEDS[name]) is (name in OF_THE_WHOLE_BATCH)
+
+
 @pytest.mark.parametrize("name", sorted(OF_THE_WHOLE_BATCH))
 def test_method_that_is_exempt_from_the_law_of_halves_breaks_it(name: str) -> None:
     """An exemption that is needed no longer is to be taken off the list."""
@@ -168,7 +173,9 @@ def test_run_with_stored_outputs_alone_is_refused_by_the_needs_name(name: str, n
 
 @pytest.mark.parametrize("name", [name for name, needs in NEEDS.items() if Need.VIEWS in needs])
 def test_run_without_views_is_refused_where_the_method_needs_them(name: str) -> None:
-    with pytest.raises(ValueError, match=f'method "{name}" needs views: training.augmentation must have mixup or '):
+    with pytest.raises(
+        ValueError, match=f'method "{name}" needs views: training.augmentation must have shift_pixels, flip, '
+    ):
         check_needs(student(loss=LossConfig(name=name)), NEEDS[name], has_teacher=True, is_live=True)
 
 

@@ -11,6 +11,7 @@ from trainables.config import (
     LossConfig,
     ModelConfig,
     OptionValue,
+    RandAugmentConfig,
     StudentConfig,
     TeacherConfig,
     TrainingConfig,
@@ -125,6 +126,14 @@ def test_stored_outputs_are_refused_where_the_network_itself_is_needed(name: str
     [
         (AugmentationConfig(shift_pixels=2), "shift_pixels = 2"),
         (AugmentationConfig(mixup=0.5), "training.augmentation.mixup = 0.5"),
+        (
+            AugmentationConfig(flip=True, cutout_pixels=4),
+            "training.augmentation.flip = true and training.augmentation.cutout_pixels = 4",
+        ),
+        (
+            AugmentationConfig(rand_augment=RandAugmentConfig()),
+            'training.augmentation.rand_augment = {"num_ops": 2, "magnitude": 9}',
+        ),
     ],
 )
 def test_stored_outputs_are_refused_with_augmented_views(views: AugmentationConfig, named: str) -> None:
@@ -134,9 +143,14 @@ def test_stored_outputs_are_refused_with_augmented_views(views: AugmentationConf
 
 def test_function_matching_without_views_is_refused() -> None:
     assert refusal(candidate("function_matching")) == (
-        'method "function_matching" needs views: training.augmentation must have mixup or shift_pixels above 0; '
-        "both are 0"
+        'method "function_matching" needs views: training.augmentation must have shift_pixels, flip, rand_augment, '
+        "cutout_pixels or mixup; it has none of them"
     )
+
+
+def test_views_that_such_images_cannot_have_are_refused() -> None:
+    refused = refusal(candidate("labels", views=AugmentationConfig(cutout_pixels=9)))
+    assert refused.startswith("training.augmentation.cutout_pixels = 9: must be at most 8, the shorter side of the ima")
 
 
 @pytest.mark.parametrize("name", ["labels", "label_smoothing", "kd", "dkd", "boundary", "sum"])

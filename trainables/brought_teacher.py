@@ -1,0 +1,127 @@
+"""A teacher that was trained elsewhere: its file read without executing anything, and held against the dataset."""
+
+import hashlib
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainables import models
+from trainables.checkpoints import load_weights
+from trainables.config import TeacherConfig
+from trainables.streams import seeded
+
+Weights = dict[str, NDArray[np.generic]]
+
+# Where training scripts put the state dict within what they save, and what DataParallel puts before each name.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+PARALLEL_PREFIX = "module."
+NUM_NAMED = 3
+
+
+def brought_weights(teacher: TeacherConfig, input_shape: tuple[int, int, int], num_classes: int) -> Weights:
+    """The weights of the teacher's network, by name, as its files or its builder have them.
+
+    Args:
+        teacher: one that is brought.
+        input_shape: (channels, height, width) of an image of the dataset.
+        num_classes: of the dataset.
+
+    Raises:
+        ValueError: a file is missing, is not one of weights, or is of another network, input or number of classes.
+    """
+    with seeded(0, torch.device("cpu")):  # of initial weights that are not kept
+        member = models.build(teacher.model, input_shape=input_shape, num_classes=num_classes)
+    if teacher.weights == "as_built":
+        return _arrays(member.state_dict())
+    found: Weights = {}
+    for place, name in enumerate(teacher.weights):
+        path = Path(name).expanduser()
+        weights = read_weights(path)
+        _check_fit(
+            weights, member, f'teacher.weights: {path} does not fit model "{teacher.model.key}" here', num_classes
+        )
+        prefix = "" if len(teacher.weights) == 1 else f"members.{place}."
+        found |= _arrays({f"{prefix}{each}": tensor for each, tensor in weights.items()})
+    return found
+
+
+def source_of(teacher: TeacherConfig) -> str:
+    """Where a brought teacher comes from, each file with the SHA-256 of its content, in short."""
+    if teacher.weights == "as_built":
+        return f"as {teacher.model.name} is built"
+    digests = [hashlib.sha256(Path(each).expanduser().read_bytes()).hexdigest()[:12] for each in teacher.weights]
+    return ", ".join(f"{name} (SHA-256 {digest}...)" for name, digest in zip(teacher.weights, digests, strict=True))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Weights by name: safetensors, or a state dict as torch saves it, by itself or within what a script saved.
+
+    Raises:
+        ValueError: there is no such file, or it holds no weights; nothing in it has been executed.
+    """
+    if not path.is_file():
+        raise ValueError(f"teacher.weights: {path.absolute()}: there is no such file")
+    if path.suffix == ".safetensors":
+        return load_weights(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that it then refuses
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"teacher.weights: {path}: not safetensors by its name, and not a state dict that can be read without "
+            f"executing it ({type(error).__name__}): save model.state_dict() again, or write it as .safetensors"
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(saved, Mapping) and isinstance(saved.get(wrapper), Mapping):
+            saved = saved[wrapper]
+            break
+    if not isinstance(saved, Mapping) or not saved or not all(isinstance(each, Tensor) for each in saved.values()):
+        raise ValueError(f"teacher.weights: {path}: holds {_what(saved)}, not tensors by name")
+    is_parallel = all(str(name).startswith(PARALLEL_PREFIX) for name in saved)
+    return {str(name).removeprefix(PARALLEL_PREFIX) if is_parallel else str(name): each for name, each in saved.items()}
+
+
+def _check_fit(weights: Mapping[str, Tensor], network: nn.Module, what: str, num_classes: int) -> None:
+    own = network.state_dict()
+    missing = [name for name in own if name not in weights]
+    unknown = [name for name in weights if name not in own]
+    if missing or unknown:
+        parts = [f"it lacks {_some(missing)}"] if missing else []
+        parts += [f"it has {_some(unknown)}, which the network has not"] if unknown else []
+        raise ValueError(f"{what}: {'; '.join(parts)}")
+    for name, here in own.items():
+        tensor = weights[name]
+        if tensor.shape != here.shape:
+            raise ValueError(
+                f"{what}: {name} is {tuple(tensor.shape)} there and {tuple(here.shape)} here, where the dataset has "
+                f"{num_classes} classes"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{what}: {name} is not finite")
+
+
+def _arrays(weights: Mapping[str, Tensor]) -> Weights:
+    return {
+        name: (tensor.float() if tensor.is_floating_point() else tensor).detach().cpu().numpy()
+        for name, tensor in weights.items()
+    }
+
+
+def _some(names: list[str]) -> str:
+    listed = ", ".join(names[:NUM_NAMED])
+    return listed if len(names) <= NUM_NAMED else f"{listed} and {len(names) - NUM_NAMED} more"
+
+
+def _what(saved: object) -> str:
+    return (
+        f"a {type(saved).__name__} of {len(saved)} entries"
+        if isinstance(saved, Mapping)
+        else f"a {type(saved).__name__}"
+    )
