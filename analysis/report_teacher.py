@@ -14,6 +14,12 @@ def taught_by(results: StudyResults) -> list[str]:
         f"The teacher is {teacher.model.key}, trained on the labels for {count(teacher.epochs, 'epoch')} "
         f"in {duration(teacher.train_seconds)}."
     )
+    if teacher.source is not None:
+        text = (
+            f"The teacher is {teacher.model.key}, trained elsewhere and brought: {teacher.source}. It may have learned "
+            "from images that are validation images here: what it is worth on them, and how well students agree with "
+            "it there, may flatter it."
+        )
     if not results.assistants:
         return [text]
     chain = [f"{teacher.model.key} ({value_text(ACCURACY, teacher.validation_accuracy)} on validation)"]

@@ -64,8 +64,8 @@ def loss_option(trial: TrialRecord, name: str) -> float | None:
 def sizes(results: StudyResults) -> Sizes:
     """All architectures that were profiled or tried.
 
-    They are called by their option `width` where each has its own, else by their keys; ordered by width, or else by
-    their number of parameters.
+    They are called by their option `width`, or `width_multiplier`, where each has its own, else by their keys; ordered
+    by width, or else by their number of parameters.
     """
     models: dict[str, ModelConfig] = {}
     num_parameters: dict[str, float] = {}
@@ -103,5 +103,5 @@ def hover_text(trial: TrialRecord, metrics: Sequence[Metric]) -> str:
 
 
 def _width(model: ModelConfig) -> float | None:
-    value = model.options.get("width")
+    value = model.options.get("width", model.options.get("width_multiplier"))
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -6,6 +6,7 @@ from trainables.registry import construct
 
 SPACES = {
     "cnn_distillation": "search_spaces.cnn_distillation:CnnDistillation",
+    "network_distillation": "search_spaces.network_distillation:NetworkDistillation",
     "methods": "search_spaces.methods:Methods",
 }
 

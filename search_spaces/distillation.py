@@ -1,9 +1,10 @@
-"""Students of the two-stage convolutional network: width, method and what it varies, training, images and labels."""
+"""Students of a network whose width varies: method and what it varies, training, views, images and labels."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import optuna
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 from search_spaces.subspaces import Labels, Real, SubSpace, subspace
 from trainables.config import (
     EVERY_CLASS,
+    AugmentationConfig,
     Fraction,
     Frozen,
     LossConfig,
@@ -22,13 +24,12 @@ from trainables.config import (
     TransferConfig,
 )
 
-Width = Annotated[int, Field(ge=1, le=64)]
 BatchSize = Annotated[int, Field(ge=1, le=8192)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Range = tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]]
 
 
-class CnnDistillation(Frozen):
+class Distillation(Frozen):
     """Width, batch size and method are categorical; the learning rate is searched on a log scale.
 
     Each method has parameters of its own, which exist under it alone: temperature and alpha under "kd", those of
@@ -39,10 +40,12 @@ class CnnDistillation(Frozen):
     method that cannot do with every share of the labels has a "label_share" of its own, of those that it can do with.
     """
 
-    widths: tuple[Width, ...] = Field((1, 2, 4, 8, 16), min_length=1)
     batch_sizes: tuple[BatchSize, ...] = Field((64, 128, 256), min_length=1)
     methods: tuple[str, ...] = Field(("labels", "kd"), min_length=1, description="names of losses, one's own too")
-    learning_rates: Range = Field((1e-3, 2e-2), description="lowest and highest peak learning rate of AdamW")
+    learning_rates: Range = Field((1e-3, 2e-2), description="lowest and highest peak learning rate")
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    weight_decay: float = Field(0.0, ge=0.0)
+    schedule: Literal["one_cycle", "cosine", "constant", "multi_step"] = "one_cycle"
     temperatures: Range = Field((1.0, 20.0), description="lowest and highest; Hinton's MNIST students used 20")
     alphas: tuple[Annotated[float, Field(ge=0.0, le=1.0)], Annotated[float, Field(ge=0.0, le=1.0)]] = (0.1, 1.0)
     steps: int | None = Field(
@@ -52,6 +55,8 @@ class CnnDistillation(Frozen):
         {}, description='options of methods, fixed: {sum = {terms = ["labels", "dkd"], weights = [1.0, 0.5]}}'
     )
     shift_pixels: int = Field(0, ge=0, le=8, description="views of every method: images shifted by up to so many")
+    flip: bool = Field(False, description="views of every method: every second image as in a mirror")
+    cutout_pixels: int = Field(0, ge=0, le=256, description="views of every method: side of a square that is hidden")
     epochs: int = Field(2, ge=1)
     transfer_shares: tuple[Share, ...] = Field(
         (1.0,), min_length=1, description="of the training images that are shown"
@@ -63,8 +68,9 @@ class CnnDistillation(Frozen):
 
     @model_validator(mode="after")
     def _lists_are_sets_and_ranges_ascend(self) -> Self:
-        for name in ("widths", "batch_sizes", "methods", "transfer_shares", "label_shares", "omitted_classes"):
-            values = getattr(self, name)
+        names = ("batch_sizes", "methods", "transfer_shares", "label_shares", "omitted_classes")
+        lists: dict[str, Sequence[object]] = {name: getattr(self, name) for name in names}
+        for name, values in {"widths": self.width_values, **lists}.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} = {list(values)} names a value twice: each may stand once")
         for name in ("learning_rates", "temperatures", "alphas"):
@@ -93,13 +99,17 @@ class CnnDistillation(Frozen):
         return self
 
     @property
-    def name(self) -> str:
-        """For titles and tables."""
-        return "cnn_distillation"
+    @abstractmethod
+    def width_values(self) -> Sequence[int | float]:
+        """The values of the parameter "width"."""
+
+    @abstractmethod
+    def network(self, width: float) -> ModelConfig:
+        """The network of a width."""
 
     def suggest(self, trial: optuna.Trial) -> StudentConfig:
         """The student of a trial."""
-        width = trial.suggest_categorical("width", self.widths)
+        width = trial.suggest_categorical("width", self.width_values)
         method = trial.suggest_categorical("method", self.methods)
         batch_size = trial.suggest_categorical("batch_size", self.batch_sizes)
         learning_rate = self._suggest_real(trial, "learning_rate", Real(*self.learning_rates))
@@ -109,13 +119,18 @@ class CnnDistillation(Frozen):
             for option, values in own.options.items()
         }
         return StudentConfig(
-            model=_cnn(width),
+            model=self.network(width),
             loss=LossConfig(name=method, options={**own.fixed, **options}),
             training=TrainingConfig(
                 epochs=self.epochs,
                 batch_size=batch_size,
-                optimizer=OptimizerConfig(name="adamw", learning_rate=learning_rate),
-                augmentation=own.augmentation(self.shift_pixels),
+                optimizer=OptimizerConfig(
+                    name=self.optimizer, learning_rate=learning_rate, weight_decay=self.weight_decay
+                ),
+                schedule=self.schedule,
+                augmentation=AugmentationConfig(
+                    shift_pixels=self.shift_pixels, flip=self.flip, cutout_pixels=self.cutout_pixels, mixup=own.mixup
+                ),
             ),
             transfer=self._suggest_transfer(trial, method),
         )
@@ -159,12 +174,12 @@ class CnnDistillation(Frozen):
         return [
             {"width": width, "method": method, **shared, **self._middles(method), **self._most(method)}
             for method in methods
-            for width in self.widths
+            for width in self.width_values
         ]
 
     def architectures(self) -> Sequence[ModelConfig]:
         """One network a width."""
-        return [_cnn(width) for width in self.widths]
+        return [self.network(width) for width in self.width_values]
 
     def training_batch_sizes(self) -> Sequence[int]:
         """All of them."""
@@ -212,7 +227,3 @@ def _evenly(values: Real, steps: int) -> tuple[float, ...]:
     places = [0.5] if steps == 1 else [index / (steps - 1) for index in range(steps)]
     scaled = [low + place * (high - low) for place in places]
     return tuple(dict.fromkeys(float(f"{math.exp(each) if values.log else each:.12g}") for each in scaled))
-
-
-def _cnn(width: int) -> ModelConfig:
-    return ModelConfig(name="cnn", options={"width": width})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from trainables.config import AugmentationConfig, OptionValue
+from trainables.config import OptionValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,6 @@ class SubSpace:
         """Of these shares of the labels those that the method can do with."""
         least = {Labels.NONE: 0.0, Labels.SOME: math.ulp(0.0), Labels.ALL: 1.0}[self.labels]
         return tuple(each for each in shares if each >= least)
-
-    def augmentation(self, shift_pixels: int) -> AugmentationConfig:
-        """Views of a student of this method, in a study that shifts its images by so much."""
-        return AugmentationConfig(shift_pixels=shift_pixels, mixup=self.mixup)
 
 
 # Around each paper's own value (trainables/losses says which), a factor of 4 to 10 each way unless it is bounded.

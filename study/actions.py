@@ -8,6 +8,7 @@ from search_spaces.space import SearchSpace
 from study import store as stores
 from study.cluster import check_objectives, connect, trial_resources
 from study.config import StudyConfig
+from study.costs import cost_words, study_cost
 from study.errors import StudyInterruptedError
 from study.interrupts import Interrupts, how_to_go_on
 from study.launch import Launch
@@ -16,6 +17,7 @@ from study.progress import Progress
 from study.stages import run_stages
 from study.store import StudyStore
 from study.warm_start import WarmStart, warm_start
+from trainables.brought_teacher import brought_weights
 from trainables.data.image_arrays import TrainingData
 from trainables.registry import make_importable
 from trainables.study_paths import StudyPaths
@@ -77,7 +79,14 @@ def check(
     if config.storage is not None:
         stores.open_storage(StudyPaths(directory), config.storage)
     space, data = prepare(config)
+    if config.teacher.is_brought:  # once it is stored in the study, its files may go
+        brought_weights(config.teacher, data.input_shape, data.num_classes)
     return space, data, None if evidence is None else warm_start(evidence, config, space)
+
+
+def cost(config: StudyConfig, space: SearchSpace, data: TrainingData) -> str:
+    """What a study that was checked will cost, in one line."""
+    return cost_words(study_cost(config, space, data))
 
 
 def resume(directory: Path, *, address: str | None, console: Console, num_trials: int | None = None) -> Path:

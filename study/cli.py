@@ -28,6 +28,7 @@ ACTIONS = {
     "resume": "study.actions:resume",
     "extend": "study.actions:extend",
     "check": "study.actions:check",
+    "cost": "study.actions:cost",
     "export": "study.export:export",
     "doctor": "study.doctor:examine",
     "doctor_view": "study.doctor:findings_view",
@@ -253,10 +254,12 @@ def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None, 
     space, data, told = _action("check")(config, directory, import_folder, evidence)
     typer.echo(config.model_dump_json(indent=2))
     typer.echo(
-        f"would train {config.teacher.model.key} on {len(data.train):,} images, measure "
+        f"would {'take as brought' if config.teacher.is_brought else 'train'} {config.teacher.network.key} on "
+        f"{len(data.train):,} images, measure "
         f"{len(space.architectures())} architectures, and train {config.search.num_trials} students "
         f"({', '.join(space.methods)}) for {', '.join(config.objectives)}{_verification_plan(config)}"
     )
+    typer.echo(_action("cost")(config, space, data))
     if told is not None:
         typer.echo(f"warm start: {told.text}")
 

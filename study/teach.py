@@ -1,11 +1,14 @@
-"""The teach stage: the teacher, and the assistants below it, each trained on a whole device and stored."""
+"""The teach stage: the teacher, trained or brought, and the assistants below it, each on a whole device and stored."""
 
 from collections.abc import Iterator
 
 from study.cluster import streamed, task, whole_device
+from study.errors import StageFailedError
 from study.launch import Launch, stored_record
+from trainables.brought_teacher import brought_weights, source_of
 from trainables.records import TeacherRecord
-from trainables.teacher import load_teacher, train_assistant, train_teacher
+from trainables.study_paths import TeacherPaths
+from trainables.teacher import bring_teacher, load_teacher, train_assistant, train_teacher
 from trainables.whole_files import write_record
 
 
@@ -30,7 +33,7 @@ def teach(launch: Launch) -> TeacherRecord:
     )
     if not was_trained:
         launch.progress.stage("teach", f"stored: {told}")
-    elif len(chain) > 1:
+    elif len(chain) > 1 or launch.store.config.teacher.is_brought:
         launch.progress.stage("teach", told)
     launch.progress.show_teachers(told)
     return chain[-1]
@@ -38,15 +41,14 @@ def teach(launch: Launch) -> TeacherRecord:
 
 def _trained(launch: Launch, chain: list[TeacherRecord], fingerprint: str) -> TeacherRecord:
     """The next one of the chain, trained from where an earlier launch left it."""
-    config = launch.store.config
-    training = config.assistants[len(chain) - 1].training if chain else config.teacher.training
     record = None
     for output in _outputs(launch, chain, fingerprint):
         if isinstance(output, TeacherRecord):
             record = output
         else:
+            member = f"member {output['member']:.0f}, " if "member" in output else ""
             launch.progress.detail(
-                f"epoch {output['epoch']:.0f} of {training.epochs}: "
+                f"{member}epoch {output['epoch']:.0f} of {_num_epochs(launch, len(chain))}: "
                 f"validation accuracy {output['validation_accuracy']:.4f}, {output['seconds']:.0f} s"
             )
     if record is None:
@@ -60,10 +62,10 @@ def _outputs(
     """What the task says, epoch by epoch."""
     config, device = launch.store.config, whole_device(launch.store.config.resources)
     paths = launch.store.paths.in_chain(len(chain))
+    if not chain and config.teacher.is_brought:
+        return _brought(launch, paths, fingerprint)
     if not chain:
-        launch.progress.stage(
-            "teach", f"training {config.teacher.model.key} for {config.teacher.training.epochs} epochs"
-        )
+        launch.progress.stage("teach", f"training {config.teacher.network.key} for {_num_epochs(launch, 0)} epochs")
         train = task(train_teacher, cpus=device.cpus, gpus=device.gpus, streams=True)
         return streamed(train.remote(config.teacher, launch.data, paths, fingerprint, device.cpus))
     assistant = config.assistants[len(chain) - 1]
@@ -77,3 +79,23 @@ def _outputs(
     )
     train = task(train_assistant, cpus=device.cpus, gpus=device.gpus, streams=True)
     return streamed(train.remote(assistant, launch.data, above, paths, fingerprint, device.cpus))
+
+
+def _brought(launch: Launch, paths: TeacherPaths, fingerprint: str) -> Iterator[TeacherRecord]:
+    """The teacher's files are read here: another node need not have them."""
+    teacher, device = launch.store.config.teacher, whole_device(launch.store.config.resources)
+    try:
+        weights = brought_weights(teacher, launch.data.input_shape, launch.data.num_classes)
+        source = source_of(teacher)
+    except (ValueError, OSError) as error:
+        raise StageFailedError(str(error)) from error
+    launch.progress.stage("teach", f"{teacher.network.key}, brought from {source}")
+    bring = task(bring_teacher, cpus=device.cpus, gpus=device.gpus, streams=True)
+    return streamed(bring.remote(teacher, weights, source, launch.data, paths, fingerprint, device.cpus))
+
+
+def _num_epochs(launch: Launch, place: int) -> int:
+    """Of the place-th of the chain; 0 where it is brought."""
+    config = launch.store.config
+    training = config.assistants[place - 1].training if place else config.teacher.training
+    return 0 if training is None else training.epochs

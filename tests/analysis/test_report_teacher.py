@@ -32,6 +32,15 @@ def test_teacher_alone_is_the_students_teacher(tmp_path: Path) -> None:
     assert taught_by(results) == ["The teacher is cnn(width=32), trained on the labels for 6 epochs in 4 min."]
 
 
+def test_teacher_that_was_brought_may_have_seen_the_validation_images(tmp_path: Path) -> None:
+    write_study(tmp_path, TRIALS)
+    record = teacher_record().model_copy(update={"source": "resnet.pth (SHA-256 0123456789ab...)", "epochs": 0})
+    write_record(StudyPaths(tmp_path).teacher.record, record)
+    (said,) = taught_by(read_study(tmp_path))
+    assert said.startswith("The teacher is cnn(width=32), trained elsewhere and brought: resnet.pth (SHA-256 01")
+    assert "may have learned from images that are validation images here" in said
+
+
 def test_chain_is_told_from_the_top_with_what_each_is_worth(tmp_path: Path) -> None:
     results = study(tmp_path, num_assistants=2, num_trained=2)
     _, chain, agreement = taught_by(results)

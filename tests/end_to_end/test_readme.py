@@ -1,4 +1,4 @@
-"""The README's example of a method of one's own, run as it is printed."""
+"""The README's example of a study of one's own in all its parts, run as it is printed."""
 
 import re
 import subprocess
@@ -11,8 +11,6 @@ from trainables.records import TrialState
 
 README = Path(__file__).parents[2] / "README.md"
 FASTER = (
-    "dataset.max_train_images=600",
-    "dataset.num_validation_images=100",
     "resources.dashboard=false",
     "resources.object_store_mib=100",
     "profile.inference_batch_sizes=[1]",
@@ -29,9 +27,11 @@ def block(first_line: str) -> str:
     return match.group(1)
 
 
-def test_own_loss_from_the_readme_is_searched_beside_the_built_in_methods(tmp_path: Path) -> None:
-    (tmp_path / "my_losses.py").write_text(block("# my_losses.py"), encoding="utf-8")
-    (tmp_path / "my_study.toml").write_text(block("# my_study.toml"), encoding="utf-8")
+def test_own_network_data_method_and_space_from_the_readme_are_a_study(tmp_path: Path) -> None:
+    for name in ("my_nets.py", "my_data.py", "my_losses.py", "my_spaces.py", "my_study.toml"):
+        printed = block(f"# {name}")
+        assert printed.count("\n") < 30
+        (tmp_path / name).write_text(printed, encoding="utf-8")
     command = kd_study("run", "my_study.toml", "--dir", "out", *overrides(FASTER))
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=300, env=environment(), cwd=tmp_path
@@ -41,3 +41,5 @@ def test_own_loss_from_the_readme_is_searched_beside_the_built_in_methods(tmp_pa
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
     methods = Counter(trial.parameters["method"] for trial in trials)
     assert methods == {"labels": 2, "kd": 2, "my_losses:logit_mse": 2}
+    assert {trial.parameters["width"] for trial in trials} == {1, 2}
+    assert {trial.student.model.name for trial in trials if trial.student} == {"my_nets:small"}

@@ -8,10 +8,12 @@ from search_spaces import SPACES
 from search_spaces.space import SearchSpace
 from trainables.config import NamedConfig, StudentConfig
 
+REQUIRED = {"network_distillation": {"student": "resnet20", "widths": (0.5, 1.0)}}
+
 
 @pytest.fixture(params=sorted(SPACES))
 def space(request: pytest.FixtureRequest) -> SearchSpace:
-    return search_spaces.build(NamedConfig(name=request.param))
+    return search_spaces.build(NamedConfig(name=request.param, options=REQUIRED.get(request.param, {})))
 
 
 def suggested(space: SearchSpace, count: int = 60) -> list[tuple[optuna.trial.FrozenTrial, StudentConfig]]:

@@ -28,7 +28,7 @@ def fails(*arguments: str) -> str:
         (["run", "smoke", "--set", "search.trials=3"], "search.trials: there is no such field; allowed are num_trials"),
         (["run", "smoke", "--set", "search.num_trials=0"], "search.num_trials = 0"),
         (["run", "smoke", "--set", "space.name=nope"], 'unknown space "nope": allowed are cnn_distillation'),
-        (["run", "smoke", "--set", "teacher.model.name=nope"], 'unknown model "nope": allowed are cnn, mlp'),
+        (["run", "smoke", "--set", "teacher.model.name=nope"], 'unknown model "nope": allowed are cifar_resnet, cnn, '),
         (["run", "smoke", "--set", 'objectives=["speed"]'], 'unknown metric "speed": allowed are'),
         (["run", "missing.toml"], "missing.toml: cannot be read"),
         (["resume", "nowhere"], "nowhere holds no study"),

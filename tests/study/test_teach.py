@@ -12,6 +12,7 @@ import search_spaces
 from study import store as stores
 from study import teach as stage
 from study.cluster import TrialResources
+from study.errors import StageFailedError
 from study.launch import Launch
 from study.progress import Progress
 from study.status import read_status, status_view
@@ -151,6 +152,33 @@ def test_without_assistants_the_teacher_is_the_students(tmp_path: Path, tasks: T
         assert tasks.asked == ["train_teacher"]
         assert record.loss is None
         assert plain.config.students_teacher == plain.config.teacher
+
+
+def test_teacher_that_is_brought_is_stored_and_its_accuracy_told(tmp_path: Path, tasks: Tasks) -> None:
+    with stores.create(tmp_path / "trained", study_config(teacher=TEACHER.model_dump())) as trained:
+        theirs, _ = teach(trained)
+        file = tmp_path / "teacher.safetensors"
+        file.write_bytes(trained.paths.teacher.weights.read_bytes())
+    config = study_config(teacher={"model": TEACHER.model.model_dump(), "weights": str(file)})
+    with stores.create(tmp_path / "brought", config) as brought:
+        record, told = teach(brought)
+        assert tasks.asked == ["train_teacher", "bring_teacher"]
+        assert record.validation_accuracy == theirs.validation_accuracy
+        assert f"cnn(width=2), brought from {file} (SHA-256 " in told
+        assert f"cnn(width=2), validation accuracy {theirs.validation_accuracy:.4f}" in told
+        file.unlink()
+        again, _ = teach(brought)  # what is stored needs its file no more
+        assert again == record
+
+
+def test_file_that_is_gone_fails_the_stage_in_one_line(tmp_path: Path, tasks: Tasks) -> None:
+    config = study_config(teacher={"model": TEACHER.model.model_dump(), "weights": str(tmp_path / "gone.pth")})
+    with (
+        stores.create(tmp_path / "study", config) as store,
+        pytest.raises(StageFailedError, match=r"gone\.pth: there is no such file"),
+    ):
+        teach(store)
+    assert tasks.asked == []
 
 
 def test_too_long_a_chain_is_refused() -> None:

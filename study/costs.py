@@ -1,0 +1,114 @@
+"""What a study will cost before it is run: work counted, images and files in bytes; hours once speeds are measured."""
+
+from dataclasses import dataclass
+
+from analysis.wording import duration
+from search_spaces.space import SearchSpace
+from study.config import StudyConfig
+from study.preflight import tried_students
+from trainables import models
+from trainables.config import ModelConfig
+from trainables.data.image_arrays import TrainingData
+from trainables.hardware.peaks import training_flops_per_image
+from trainables.measurements import ProfilesRecord
+from trainables.models import num_parameters
+
+BYTES_A_NUMBER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StudyCost:
+    """Floating-point operations of each part's training passes, without what early stopping saves; and bytes.
+
+    The passes of a live teacher beside its students, evaluation and measuring are not counted.
+    """
+
+    teacher_flops: float
+    search_flops: float
+    verify_flops: float
+    image_bytes: int
+    disk_bytes: int
+
+
+def study_cost(config: StudyConfig, space: SearchSpace, data: TrainingData) -> StudyCost:
+    """Counted, not measured: a trial of the search is taken for the mean of students that are tried beforehand.
+
+    Raises:
+        ValueError: a network cannot be built.
+    """
+    of_network: dict[str, tuple[float, int]] = {}
+
+    def flops(model: ModelConfig, epochs: int, num_images: int) -> float:
+        if model.key not in of_network:
+            network = models.build(model, input_shape=data.input_shape, num_classes=data.num_classes)
+            of_network[model.key] = training_flops_per_image(network, data.input_shape), num_parameters(network)
+        return of_network[model.key][0] * epochs * num_images
+
+    num_images = len(data.train)
+    teacher = config.teacher
+    epochs = 0 if teacher.training is None else teacher.training.epochs
+    teaching = flops(teacher.network, epochs, num_images)
+    teaching += sum(flops(each.model, each.training.epochs, num_images) for each in config.assistants)
+    students = tried_students(space, config.seed)
+    each = [flops(s.model, s.training.epochs, round(num_images * s.transfer.share)) for s in students]
+    mean = sum(each) / len(each)
+    largest = max(of_network[s.model.key][1] for s in students)
+    num_runs = num_verified_runs(config, space)
+    pixels = data.train.images_NCHW[:1].nbytes
+    outputs = (num_images + len(data.validation)) * data.num_classes * BYTES_A_NUMBER
+    weights = of_network[teacher.network.key][1] + largest * (config.search.num_trials + num_runs)
+    return StudyCost(
+        teacher_flops=teaching,
+        search_flops=mean * config.search.num_trials,
+        verify_flops=mean * num_runs,
+        image_bytes=pixels * (num_images + len(data.validation)),
+        disk_bytes=outputs * (1 + len(config.assistants)) + BYTES_A_NUMBER * weights,
+    )
+
+
+def num_verified_runs(config: StudyConfig, space: SearchSpace) -> int:
+    """How many students are trained again, at most."""
+    kinds = {tuple(each.get(name) for name in config.verify.best_of) for each in space.baselines()}
+    num_best = len(kinds) if config.verify.best_of else 0
+    return config.verify.seeds * (2 * config.verify.max_students + num_best)
+
+
+def cost_words(cost: StudyCost) -> str:
+    """One line for people, before anything is measured."""
+    total = cost.teacher_flops + cost.search_flops + cost.verify_flops
+    parts = [("teacher", cost.teacher_flops), ("search", cost.search_flops), ("verification", cost.verify_flops)]
+    shares = ", ".join(f"{name} {100 * flops / total:.0f} %" for name, flops in parts if total)
+    return (
+        f"at most {total:.2g} FLOP of training ({shares}); {_size(cost.image_bytes)} of images once a node, about "
+        f"{_size(cost.disk_bytes)} of weights and outputs on disk; hours are told once the networks have been measured"
+    )
+
+
+def search_seconds(config: StudyConfig, space: SearchSpace, num_images: int, profiles: ProfilesRecord) -> float | None:
+    """Training time of all trials of the search, one after another, at the speeds at which they were measured alone.
+
+    A trial is taken for the mean of students that are tried beforehand. None where a speed is not known.
+    """
+    students = tried_students(space, config.seed)
+    speeds = [
+        profiles.students[each.model.key].metrics(each.training.batch_size).get("train_images_per_s")
+        for each in students
+    ]
+    known = [speed for speed in speeds if speed]
+    if len(known) < len(students):
+        return None
+    seconds = [
+        each.training.epochs * num_images * each.transfer.share / speed
+        for each, speed in zip(students, known, strict=True)
+    ]
+    return sum(seconds) / len(seconds) * config.search.num_trials
+
+
+def time_words(seconds: float, num_slots: int) -> str:
+    """The same for people: of all slots together, and by the clock if they do not slow each other down."""
+    by_clock = duration(seconds / num_slots)
+    return f"about {duration(seconds)} of training by measured speeds, {by_clock} on {num_slots} slots"
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 2**20:,.0f} MiB" if num_bytes < 2**30 else f"{num_bytes / 2**30:,.1f} GiB"
