@@ -17,6 +17,7 @@ from trainables.config import ModelConfig, StudentConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.split import split
 from trainables.data.transfer_set import transfer_set
+from trainables.data.views import check_augmentation
 from trainables.registry import resolve
 from trainables.run_start import check_student
 
@@ -47,6 +48,8 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
             )
     for model in (config.teacher.network, *(each.model for each in config.assistants), *space.architectures()):
         _check_model(model, data)
+    if config.teacher.training is not None:
+        check_augmentation(config.teacher.training.augmentation, data.input_shape)
     _check_assistants(config, data)
     for student in students:
         check_student(student, config.students_teacher, data)

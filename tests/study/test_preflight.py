@@ -108,6 +108,10 @@ def test_users_own_space_is_found_by_module_and_name() -> None:
             },
             r'assistants\.0: method "attention" needs features, which stored outputs do not give',
         ),
+        (
+            {"teacher": {"model": CNN, "training": {"epochs": 1, "augmentation": {"cutout_pixels": 40}}}},
+            "cutout_pixels = 40",
+        ),
         ({"search": {"trials_per_method": {"dkd": 3}}}, "names dkd: it must name the methods of the space, labels, kd"),
         ({"search": {"num_trials": 9, "trials_per_method": {"labels": 3, "kd": 5}}}, "adds up to 8: .*num_trials = 9"),
         (

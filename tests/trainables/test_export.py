@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from tests.factories import student, training_data
-from tests.trainables.models.test_models import build_small
+from tests.trainables.models.test_models import FAMILIES, build_small
 from trainables import export
 from trainables.checkpoints import load_weights, save_weights
 from trainables.config import ModelConfig
 from trainables.export import ExportCard, export_student, exported_program, largest_difference
-from trainables.models import MODELS, build
+from trainables.models import build
 from trainables.verification import preprocessing_of
 
 LOAD_WITH_TORCH_ALONE = """
@@ -77,7 +77,7 @@ def test_program_runs_where_there_is_torch_alone(tmp_path: Path) -> None:
     assert said["ours"] == []
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_network_is_exported_for_any_number_of_images(name: str) -> None:
     original = build_small(name)
     program = exported_program(original, torch.randn(2, 1, 28, 28))

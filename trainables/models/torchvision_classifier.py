@@ -60,7 +60,8 @@ def torchvision_classifier(
 
     Args:
         input_shape: (channels, height, width) of an image. Where there are no weights, any number of channels; else 3,
-            or 1, for which the first convolution's kernels are added up, as if the image came three times.
+            or 1, for which the first convolution's kernels are added up, as if the image came three times (but for
+            GoogLeNet and Inception, whose weights want 3).
         num_classes: number of logits; where the weights have another, the last layer is drawn anew.
         architecture: "resnet18", "efficientnet_b0", ...: a name in `torchvision.models.list_models(models)`.
         weights: "DEFAULT" or a name in the architecture's weights, such as "IMAGENET1K_V2"; None: drawn anew.
@@ -140,11 +141,10 @@ def _set_image_channels(network: nn.Module, channels: int, *, is_pretrained: boo
     name, first = next((name, each) for name, each in network.named_modules() if isinstance(each, nn.Conv2d))
     if channels == first.in_channels:
         return
-    if is_pretrained and channels != 1:
-        raise ValueError(
-            f'model "torchvision": images have {channels} channels: with weights, they must have {first.in_channels} '
-            "or 1"
-        )
+    reads_colours = getattr(network, "transform_input", False)  # GoogLeNet's and Inception's weights: each by itself
+    if is_pretrained and (channels != 1 or reads_colours):
+        allowed = "3" if reads_colours else "3 or 1"
+        raise ValueError(f'model "torchvision": images of {channels} channels: weights are for those of {allowed}')
     convolution = _like(first, in_channels=channels)
     if is_pretrained:
         with torch.no_grad():

@@ -150,8 +150,14 @@ def test_gray_images_are_to_weights_what_three_equal_colours_are(stored: nn.Modu
 
 @pytest.mark.usefixtures("stored")
 def test_weights_for_colours_are_refused_for_other_channels() -> None:
-    with pytest.raises(ValueError, match="images have 4 channels: with weights, they must have 3 or 1"):
+    with pytest.raises(ValueError, match="images of 4 channels: weights are for those of 3 or 1"):
         classifier("shufflenet_v2_x0_5", (4, 32, 32), weights="DEFAULT")
+
+
+def test_weights_that_read_each_colour_by_itself_are_refused_for_gray_images(hub: Path) -> None:
+    torch.save(models.googlenet(init_weights=False, aux_logits=True).state_dict(), hub / "googlenet-1378be20.pth")
+    with pytest.raises(ValueError, match=r"images of 1 channels: weights are for those of 3$"):
+        classifier("googlenet", (1, 32, 32), weights="DEFAULT")
 
 
 class Harmful:
