@@ -10,13 +10,15 @@ from analysis.capacity_axes import place_name
 from analysis.kinds import Value, best_of_kind, is_number, kind_names
 from analysis.results import StudyResults
 from analysis.students import LABELS_METHOD
+from trainables.config import ENSEMBLE
+from trainables.later_fields import without_later_fields
 from trainables.records import TeacherRecord
 
 # What may stand along the axis.
 TEACHER_AXES: Mapping[str, Callable[[TeacherRecord], object]] = {
-    "width": lambda record: record.model.options.get("width"),
+    "width": lambda record: None if record.model.name == ENSEMBLE else record.model.options.get("width"),
     "parameters": lambda record: record.num_parameters,
-    "epochs": lambda record: record.epochs,
+    "epochs": lambda record: record.epochs or None,  # None: trained elsewhere
     "accuracy": lambda record: record.validation_accuracy,
 }
 _ALIKE = ("dataset", "space", "seed", "search")  # fields of the configuration
@@ -121,7 +123,8 @@ def _check_alike(studies: Mapping[str, StudyResults]) -> None:
         if results.teacher is None or not best_of_kind(results):
             raise ValueError(f'{study}: no best student of a kind was verified (verify.best_of = ["method"], say)')
         for field in _ALIKE:
-            if results.record.config.get(field) != studies[first].record.config.get(field):
+            asked = [without_later_fields(each.record.config.get(field)) for each in (results, studies[first])]
+            if asked[0] != asked[1]:
                 raise ValueError(f"{study} and {first} differ in {field}: only their teachers and assistants may")
         if kind_names(results) != kind_names(studies[first]):
             raise ValueError(f"{study} and {first} differ in verify.best_of: only their teachers and assistants may")
@@ -137,7 +140,7 @@ def _axis(studies: Mapping[str, StudyResults], axis: str | None) -> str:
     def differs(name: str) -> bool:
         return len({TEACHER_AXES[name](each) for each in teachers}) > 1
 
-    size = "width" if all(is_number(each.model.options.get("width")) for each in teachers) else "parameters"  # type: ignore[arg-type]
+    size = "width" if all(is_number(TEACHER_AXES["width"](each)) for each in teachers) else "parameters"  # type: ignore[arg-type]
     if differs(size) and differs("epochs"):
         return "accuracy"
     changed = [name for name in (size, "epochs", "parameters", "accuracy") if differs(name)]

@@ -104,7 +104,7 @@ def accuracy_figure(results: StudyResults, record: TransferRecord) -> go.Figure:
         )
     )  # fmt: skip
     drawn.update_layout(height=200 + 30 * len(MEASURES), margin={"t": 60})
-    axis_title = f"{named.axis_title} (*: the 95 % interval leaves out 0)"
+    axis_title = f"{named.axis_title} (*: its own 95 % interval leaves out 0)"
     drawn.update_xaxes(title_text=axis_title, type="category", showgrid=False)
     drawn.update_yaxes(autorange="reversed", showgrid=False)
     return drawn

@@ -192,7 +192,7 @@ def _with_accuracy(record: TransferRecord, named: Sizes) -> list[str]:
     num_students = [each.num_students for each in found if each.coefficient is not None]
     among = f"Among the students of one network ({_counts(num_students)} each, whatever taught them)"
     at = f"at all {most} sizes with enough of them" if most > 1 else "at the one size with enough of them"
-    how = "Spearman's correlation with its 95 % bootstrap interval"
+    how = "Spearman's correlation with its 95 % bootstrap interval, not corrected for how many measures there are"
     if not ordered:
         alike = f"; {count(len(steady), 'measure')} of {len(MEASURES)} at least with the same sign" if steady else ""
         return [f"{among} no measure is told to go with accuracy {at}, by {how}{alike}."]

@@ -104,7 +104,7 @@ def _analyse_student(student: AnalysedStudent, teacher: Observed, sample: Sample
 
 
 def _network(model: ModelConfig, weights: Path, sample: Sample) -> nn.Module:
-    network = models.build(model, input_shape=sample.input_shape, num_classes=sample.num_classes)
+    network = models.build(model.without_weights, input_shape=sample.input_shape, num_classes=sample.num_classes)
     try:
         network.load_state_dict(load_weights(weights))
     except RuntimeError as error:

@@ -19,6 +19,7 @@ from trainables.config import (
     ModelConfig,
     OptimizerConfig,
     OptionTable,
+    RandAugmentConfig,
     StudentConfig,
     TrainingConfig,
     TransferConfig,
@@ -57,6 +58,7 @@ class Distillation(Frozen):
     shift_pixels: int = Field(0, ge=0, le=8, description="views of every method: images shifted by up to so many")
     flip: bool = Field(False, description="views of every method: every second image as in a mirror")
     cutout_pixels: int = Field(0, ge=0, le=256, description="views of every method: side of a square that is hidden")
+    rand_augment: RandAugmentConfig | None = Field(None, description="views of every method: RandAugment's operations")
     epochs: int = Field(2, ge=1)
     transfer_shares: tuple[Share, ...] = Field(
         (1.0,), min_length=1, description="of the training images that are shown"
@@ -129,7 +131,11 @@ class Distillation(Frozen):
                 ),
                 schedule=self.schedule,
                 augmentation=AugmentationConfig(
-                    shift_pixels=self.shift_pixels, flip=self.flip, cutout_pixels=self.cutout_pixels, mixup=own.mixup
+                    shift_pixels=self.shift_pixels,
+                    flip=self.flip,
+                    rand_augment=self.rand_augment,
+                    cutout_pixels=self.cutout_pixels,
+                    mixup=own.mixup,
                 ),
             ),
             transfer=self._suggest_transfer(trial, method),

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from search_spaces.distillation import Distillation
 from trainables.config import ModelConfig, OptionDict
 
+MULTIPLIER = "width_multiplier"
 Width = Annotated[float, Field(gt=0.0)]
 
 
@@ -17,8 +18,8 @@ class NetworkDistillation(Distillation):
 
     student: str = Field(min_length=1, description='a name of `trainables.models.MODELS`, or "package.module:function"')
     student_options: OptionDict = Field({}, description="of it, the same for every student")
-    width_option: str = Field("width_multiplier", min_length=1, description="by which it is told its width")
-    widths: tuple[Width, ...] = Field((1.0,), min_length=1, description="1 alone: it is told none")
+    width_option: str = Field(MULTIPLIER, min_length=1, description="by which it is told its width")
+    widths: tuple[Width, ...] = Field((1.0,), min_length=1, description="a multiplier of 1 alone is not told")
 
     @model_validator(mode="after")
     def _widths_can_be_told(self) -> Self:
@@ -35,12 +36,11 @@ class NetworkDistillation(Distillation):
     def width_values(self) -> Sequence[int | float]:
         """Whole numbers as such: networks that count channels take no others."""
         return tuple(
-            int(width) if self.width_option != "width_multiplier" and width.is_integer() else width
-            for width in self.widths
+            int(width) if self.width_option != MULTIPLIER and width.is_integer() else width for width in self.widths
         )
 
     def network(self, width: float) -> ModelConfig:
         """The network of that width."""
-        if self.widths == (1.0,):
+        if self.width_option == MULTIPLIER and self.widths == (1.0,):
             return ModelConfig(name=self.student, options={**self.student_options})
         return ModelConfig(name=self.student, options={**self.student_options, self.width_option: width})

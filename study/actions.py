@@ -17,8 +17,8 @@ from study.progress import Progress
 from study.stages import run_stages
 from study.store import StudyStore
 from study.warm_start import WarmStart, warm_start
-from trainables.brought_teacher import brought_weights
-from trainables.data.image_arrays import TrainingData
+from trainables.brought_teacher import brought_weights, pinned
+from trainables.data.image_arrays import TrainingData, digest
 from trainables.registry import make_importable
 from trainables.study_paths import StudyPaths
 
@@ -46,6 +46,7 @@ def run(
         ValueError: wrong use; nothing has been started and nothing overwritten.
         StudyInterruptedError: asked to end; `resume` goes on.
     """
+    config = config.model_copy(update={"teacher": pinned(config.teacher)})
     space, data, told = check(config, directory, import_folder, evidence)
     console.print("configuration, images and networks are in order; starting Ray")
     with connect(config.resources, address, import_folder) as dashboard:
@@ -57,6 +58,7 @@ def run(
                 config,
                 import_folder=import_folder,
                 evidence=None if told is None else told.curves,
+                images=digest(data),
             ) as store,
             Interrupts(store.paths.root, console) as interrupts,
             _progress(store, console, dashboard) as progress,
@@ -108,6 +110,11 @@ def resume(directory: Path, *, address: str | None, console: Console, num_trials
         config = store.config if num_trials is None else stores.extended(store.config, directory, num_trials)
         try:
             space, data = prepare(config)
+            if record.images not in {None, digest(data)}:
+                raise ValueError(
+                    f"{paths.root}: the images of dataset {config.dataset.key} are not those that the study began "
+                    "with: bring them back as they were, or begin another study"
+                )
             console.print("configuration, images and networks are in order; starting Ray")
             with connect(config.resources, address, record.import_folder) as dashboard:
                 interrupts.install()  # Ray has put handlers of its own

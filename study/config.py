@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -15,8 +16,9 @@ from pydantic_core import ErrorDetails
 
 from study.recipes import recipe_names
 from study.search.constraints import parse_constraints
-from trainables.config import AssistantConfig, DatasetConfig, Frozen, NamedConfig, TeacherConfig, without_later_fields
+from trainables.config import AssistantConfig, DatasetConfig, Frozen, NamedConfig, TeacherConfig
 from trainables.hardware.settings import ProfileSettings
+from trainables.later_fields import without_later_fields
 from trainables.metrics import Source, latency_batch_size, metric
 from trainables.study_paths import MAX_ASSISTANTS
 
@@ -289,7 +291,7 @@ def _fields_at(path: Sequence[str]) -> list[str]:
         if part.isdigit():  # a place in the list whose entries `model` is
             continue
         annotation = model.model_fields[part].annotation
-        if get_origin(annotation) is tuple:
+        if get_origin(annotation) in {tuple, UnionType}:  # of models, or of one and None
             annotation = get_args(annotation)[0]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []

@@ -1,11 +1,13 @@
 """What a study will cost before it is run: work counted, images and files in bytes; hours once speeds are measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from analysis.wording import duration
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
-from study.preflight import tried_students
+from study.preflight import tried_students, tried_trials
 from trainables import models
 from trainables.config import ModelConfig
 from trainables.data.image_arrays import TrainingData
@@ -14,6 +16,7 @@ from trainables.measurements import ProfilesRecord
 from trainables.models import num_parameters
 
 BYTES_A_NUMBER = 4
+NUM_POINTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,17 @@ def study_cost(config: StudyConfig, space: SearchSpace, data: TrainingData) -> S
 
 
 def num_verified_runs(config: StudyConfig, space: SearchSpace) -> int:
-    """How many students are trained again, at most."""
-    kinds = {tuple(each.get(name) for name in config.verify.best_of) for each in space.baselines()}
-    num_best = len(kinds) if config.verify.best_of else 0
-    return config.verify.seeds * (2 * config.verify.max_students + num_best)
+    """How many students are trained again, at most: the kinds are those among so many random students."""
+    verify = config.verify
+    trials = tried_trials(space, config.seed, NUM_POINTS)
+    kinds = {tuple(_of_kind(each.params, name) for name in verify.best_of) for each in trials}
+    num_best = min(len(kinds), config.search.num_trials) if verify.best_of else 0
+    return verify.seeds * (2 * verify.max_students + num_best)
+
+
+def _of_kind(parameters: Mapping[str, Any], name: str) -> Any:
+    """The parameter, or the one that a method has for itself."""
+    return parameters.get(name, parameters.get(f"{parameters.get('method')}_{name}"))
 
 
 def cost_words(cost: StudyCost) -> str:

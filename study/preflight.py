@@ -5,6 +5,7 @@ import itertools
 import optuna
 import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from torch import nn
 
 import search_spaces
 from search_spaces.space import SearchSpace
@@ -19,7 +20,7 @@ from trainables.data.split import split
 from trainables.data.transfer_set import transfer_set
 from trainables.data.views import check_augmentation
 from trainables.registry import resolve
-from trainables.run_start import check_student
+from trainables.run_start import check_parts_of_norms, check_student
 
 NUM_TRIED_STUDENTS = 20
 
@@ -50,6 +51,7 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
         _check_model(model, data)
     if config.teacher.training is not None:
         check_augmentation(config.teacher.training.augmentation, data.input_shape)
+        check_parts_of_norms(config.teacher.training, len(data.train), lambda: _built(config.teacher.network, data))
     _check_assistants(config, data)
     for student in students:
         check_student(student, config.students_teacher, data)
@@ -100,7 +102,7 @@ def _check_best_of(verify: VerifyConfig, space: SearchSpace, seed: int) -> None:
         ValueError: it has one of them not; the message names those that it has.
     """
     names: set[str] = set()
-    for trial in _tried_trials(space, seed):
+    for trial in tried_trials(space, seed):
         own = f"{trial.params.get('method')}_"
         names |= {each for name in trial.params for each in (name, name.removeprefix(own))}
     unknown = [name for name in verify.best_of if name not in names]
@@ -111,9 +113,10 @@ def _check_best_of(verify: VerifyConfig, space: SearchSpace, seed: int) -> None:
         )
 
 
-def _tried_trials(space: SearchSpace, seed: int) -> list[optuna.trial.FrozenTrial]:
+def tried_trials(space: SearchSpace, seed: int, num_random: int = NUM_TRIED_STUDENTS) -> list[optuna.trial.FrozenTrial]:
+    """The baselines and so many random students, as trials of a storage that is thrown away."""
     study = _throwaway_study(space, seed)
-    for _ in range(len(space.baselines()) + NUM_TRIED_STUDENTS):
+    for _ in range(len(space.baselines()) + num_random):
         space.suggest(study.ask())
     return study.get_trials(deepcopy=False)
 
@@ -124,7 +127,7 @@ def _check_finite(space: SearchSpace, seed: int) -> None:
     Raises:
         ValueError: a parameter takes any value of a range; the message names it.
     """
-    for trial in _tried_trials(space, seed):
+    for trial in tried_trials(space, seed):
         for name, distribution in trial.distributions.items():
             if isinstance(distribution, FloatDistribution) and distribution.step is None:
                 raise ValueError(
@@ -163,8 +166,12 @@ def _throwaway_study(space: SearchSpace, seed: int) -> optuna.Study:
     return study
 
 
+def _built(model: ModelConfig, data: TrainingData) -> nn.Module:
+    return models.build(model, input_shape=data.input_shape, num_classes=data.num_classes)
+
+
 def _check_model(model: ModelConfig, data: TrainingData) -> None:
-    network = models.build(model, input_shape=data.input_shape, num_classes=data.num_classes).eval()
+    network = _built(model, data).eval()
     with torch.inference_mode():
         logits_NC = network(torch.zeros(2, *data.input_shape))
     if tuple(logits_NC.shape) != (2, data.num_classes):

@@ -60,6 +60,7 @@ def create(
     *,
     import_folder: str | None = None,
     evidence: RecordedCurves | None = None,
+    images: str | None = None,
 ) -> Iterator[StudyStore]:
     """A new study in `directory`, which is made where it does not exist.
 
@@ -88,6 +89,7 @@ def create(
             versions=library_versions(),
             import_folder=import_folder,
             evidence=None if evidence is None else _evidence_record(evidence),
+            images=images,
         )
         if evidence is not None:
             write_curves(evidence, paths.evidence)

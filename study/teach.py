@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from study.cluster import streamed, task, whole_device
 from study.errors import StageFailedError
 from study.launch import Launch, stored_record
-from trainables.brought_teacher import brought_weights, source_of
+from trainables.brought_teacher import brought_weights, pinned, source_of
 from trainables.records import TeacherRecord
 from trainables.study_paths import TeacherPaths
 from trainables.teacher import bring_teacher, load_teacher, train_assistant, train_teacher
 from trainables.whole_files import write_record
+
+CHANCES = 1.5  # times as good as chance a teacher from elsewhere must be at least
 
 
 def teach(launch: Launch) -> TeacherRecord:
@@ -25,8 +27,10 @@ def teach(launch: Launch) -> TeacherRecord:
         record = stored_record(paths.record, TeacherRecord)
         if record is None or not (record.fingerprint == fingerprint or launch.has_students):
             was_trained, record = True, _trained(launch, chain, fingerprint)
+            _check_worth(record, launch.data.num_classes)
             write_record(paths.record, record)  # last: where it stands, the teacher is complete
-            paths.checkpoint.unlink(missing_ok=True)
+            for checkpoint in paths.checkpoints:
+                checkpoint.unlink(missing_ok=True)
         chain.append(record)
     told = ", which teaches ".join(
         f"{each.model.key}, validation accuracy {each.validation_accuracy:.4f}" for each in chain
@@ -85,6 +89,7 @@ def _brought(launch: Launch, paths: TeacherPaths, fingerprint: str) -> Iterator[
     """The teacher's files are read here: another node need not have them."""
     teacher, device = launch.store.config.teacher, whole_device(launch.store.config.resources)
     try:
+        teacher = pinned(teacher)
         weights = brought_weights(teacher, launch.data.input_shape, launch.data.num_classes)
         source = source_of(teacher)
     except (ValueError, OSError) as error:
@@ -92,6 +97,20 @@ def _brought(launch: Launch, paths: TeacherPaths, fingerprint: str) -> Iterator[
     launch.progress.stage("teach", f"{teacher.network.key}, brought from {source}")
     bring = task(bring_teacher, cpus=device.cpus, gpus=device.gpus, streams=True)
     return streamed(bring.remote(teacher, weights, source, launch.data, paths, fingerprint, device.cpus))
+
+
+def _check_worth(record: TeacherRecord, num_classes: int) -> None:
+    """See that a teacher that was brought knows the classes of the dataset; one that was trained is what it is.
+
+    Raises:
+        StageFailedError: it is hardly better than chance.
+    """
+    if record.source is not None and record.validation_accuracy < CHANCES / num_classes:
+        raise StageFailedError(
+            f"teacher {record.model.key}, brought from {record.source}: validation accuracy "
+            f"{record.validation_accuracy:.4f}, where chance has {1 / num_classes:.4f}: its classes are in another "
+            "order, its pixels are normalised otherwise, or its last layer was drawn anew"
+        )
 
 
 def _num_epochs(launch: Launch, place: int) -> int:

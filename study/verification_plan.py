@@ -10,7 +10,8 @@ from analysis.findings import accuracy
 from analysis.pareto import candidates, front
 from analysis.students import LABELS_METHOD, WITHOUT_TEACHER, method
 from study.config import VerifyConfig
-from trainables.config import Frozen, LossConfig, StudentConfig, without_later_fields
+from trainables.config import Frozen, LossConfig, StudentConfig
+from trainables.later_fields import without_later_fields
 from trainables.metrics import METRICS, Metric
 from trainables.randomness import derive_seed
 from trainables.records import TrialRecord

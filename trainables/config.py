@@ -2,9 +2,8 @@
 
 import json
 import operator
-from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,35 +14,6 @@ OptionTable = dict[str, OptionDict]  # options of others, by their name
 OptionValue = OptionScalar | OptionList | OptionDict | OptionTable
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-# Fields that came after studies had been run, and their values without effect. What holds one of these is what it was
-# before there was the field: an older study's stored results stand.
-_LATER_FIELDS: Mapping[str, object] = {
-    "accumulate": 1,
-    "assistants": [],
-    "cutout_pixels": 0,
-    "flip": False,
-    "max_norm": None,
-    "milestone_decay": 0.1,
-    "milestones": [0.625, 0.75, 0.875],
-    "mixup": 0.0,
-    "rand_augment": None,
-    "num_members": 1,
-    "transfer": {"share": 1.0, "label_share": 1.0, "omitted_classes": [], "seed": 0},
-    "weights": [],
-}
-
-
-def without_later_fields(data: Any) -> Any:  # JSON data
-    """JSON data of a configuration, for fingerprints: without fields that came later, where they are without effect."""
-    if isinstance(data, dict):
-        return {
-            name: without_later_fields(value)
-            for name, value in data.items()
-            if name not in _LATER_FIELDS or value != _LATER_FIELDS[name]
-        }
-    return [without_later_fields(each) for each in data] if isinstance(data, list) else data
 
 
 class Frozen(BaseModel):
@@ -67,6 +37,17 @@ class NamedConfig(Frozen):
 
 class ModelConfig(NamedConfig):
     """A network: a name from `trainables.models.MODELS` and its options."""
+
+    @property
+    def without_weights(self) -> "ModelConfig":
+        """The same network for whoever puts other weights into it: torchvision's are then not fetched."""
+        if "torchvision" not in {self.name, self.options.get("of")}:
+            return self
+        options = {name: value for name, value in self.options.items() if name != "weights"}
+        return self.model_copy(update={"options": options})
+
+
+ENSEMBLE = "ensemble"  # the name of several networks as one, in `trainables.models.MODELS`
 
 
 class LossConfig(NamedConfig):
@@ -197,21 +178,29 @@ class TeacherConfig(Frozen):
         "auto", description="auto: the network itself is run where a method or its views need it; stored: never"
     )
 
+    sha256: tuple[str, ...] = Field((), description="of each file of weights; filled in when a study is created")
+
     @field_validator("weights", mode="before")
     @classmethod
     def _one_file_is_a_list_of_one(cls, weights: object) -> object:
-        return (weights,) if isinstance(weights, str) and weights != "as_built" else weights
+        if weights == "as_built":
+            return weights
+        files = (weights,) if isinstance(weights, str) else weights
+        if not isinstance(files, list | tuple) or not all(isinstance(each, str) and each for each in files):
+            raise ValueError('must be the path of a file, several in a list, or "as_built"')
+        return files
 
     @model_validator(mode="after")
     def _is_trained_or_brought(self) -> Self:
         if self.training is None and not self.weights:
             raise ValueError("training: is required, or weights, the file of a teacher that was trained elsewhere")
-        if self.training is not None and self.weights:
-            raise ValueError(
-                f"weights = {self.weights!r}: a teacher that is brought is not trained; leave out training"
-            )
+        if self.weights and (self.training is not None or self.label_smoothing):
+            raise ValueError(f"weights = {self.weights!r}: a brought teacher has no training, and no label_smoothing")
         if self.weights and self.num_members > 1:
             raise ValueError(f"num_members = {self.num_members}: of a teacher that is brought, weights names them all")
+        taken = [name for name in ("of", "num_members") if name in self.model.options]
+        if self.is_ensemble and (taken or self.model.name == ENSEMBLE):
+            raise ValueError(f"model = {self.model.key}: several of it make an ensemble, which it must not be itself")
         return self
 
     @model_validator(mode="after")
@@ -229,13 +218,22 @@ class TeacherConfig(Frozen):
         return self.training is None
 
     @property
+    def is_ensemble(self) -> bool:
+        """Whether it is several networks."""
+        return self._num_networks > 1
+
+    @property
+    def _num_networks(self) -> int:
+        return self.num_members if self.weights in {(), "as_built"} else len(self.weights)
+
+    @property
     def network(self) -> ModelConfig:
-        """What is run: the model, or an ensemble of it."""
-        num_members = self.num_members if self.weights in {(), "as_built"} else len(self.weights)
-        if num_members == 1:
-            return self.model
+        """What is run: the model, or an ensemble of it; of one that is brought without weights of its builder's own."""
+        model = self.model.without_weights if self.is_brought else self.model
+        if not self.is_ensemble:
+            return model
         return ModelConfig(
-            name="ensemble", options={"of": self.model.name, "num_members": num_members, **self.model.options}
+            name=ENSEMBLE, options={"of": model.name, "num_members": self._num_networks, **model.options}
         )
 
     def member(self, place: int) -> "TeacherConfig":

@@ -117,7 +117,9 @@ def _exported(card: ExportCard, network: nn.Module, images_NCHW: Tensor) -> Expo
 
 def _network(card: ExportCard, weights: Path) -> nn.Module:
     given = card.preprocessing
-    network = models.build(card.student.model, input_shape=given.input_shape, num_classes=given.num_classes)
+    network = models.build(
+        card.student.model.without_weights, input_shape=given.input_shape, num_classes=given.num_classes
+    )
     try:
         network.load_state_dict(load_weights(weights))
     except RuntimeError as error:

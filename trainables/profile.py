@@ -1,6 +1,7 @@
 """Architectures measured alone on their device, run as one Ray task that holds the whole of it and submits nothing."""
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from trainables.teacher_outputs import Split, StoredOutputs
 from trainables.training import DeviceData, DistillationRun
 
 NUM_IMAGES = 8_192
+MAX_BYTES, LEAST_IMAGES = 256 * 2**20, 256  # of them all; however large they are
 NUM_BATCHES = 32
 
 
@@ -49,7 +51,7 @@ class DeviceProfiler:
         self._num_threads = num_threads
         self._telemetry = telemetry_for(self._device)
         self._data = DeviceData(random_images(input_shape, num_classes), self._device)
-        logits = torch.randn(NUM_IMAGES, num_classes, generator=generator(0, "profile_logits"))
+        logits = torch.randn(len(self._data.images[Split.TRAIN]), num_classes, generator=generator(0, "profile_logits"))
         self._teacher = StoredOutputs({Split.TRAIN: logits.to(self._device)})
 
         self._idle_watts = measure_idle_watts(self._telemetry)  # first: the board must not be warm from other work
@@ -107,7 +109,7 @@ class DeviceProfiler:
         )
         run = student_run(student, self._data, self._teacher)
         return measure_training(
-            _stepper(run, batch_size, self._device),
+            _stepper(run, batch_size, len(self._data.images[Split.TRAIN]), self._device),
             batch_size=batch_size,
             flops_per_image=peaks.training_flops_per_image(run.model, self._data.input_shape),
             peak_flops_per_s=facts.peak_flops_per_s,
@@ -122,8 +124,9 @@ class DeviceProfiler:
 def random_images(input_shape: tuple[int, int, int], num_classes: int) -> TrainingData:
     """Training data of the given shape that shows nothing; the same each time."""
     stream = np.random.default_rng(0)
-    images = stream.integers(0, 256, size=(NUM_IMAGES, *input_shape), dtype=np.uint8)
-    labels = stream.integers(0, num_classes, size=NUM_IMAGES, dtype=np.int64)
+    num_images = min(NUM_IMAGES, max(LEAST_IMAGES, MAX_BYTES // math.prod(input_shape)))
+    images = stream.integers(0, 256, size=(num_images, *input_shape), dtype=np.uint8)
+    labels = stream.integers(0, num_classes, size=num_images, dtype=np.int64)
     channels = input_shape[0]
     return TrainingData(
         num_classes=num_classes,
@@ -155,11 +158,11 @@ def profile_architectures(
     yield from profiler.profiles(models, training_batch_sizes)
 
 
-def _stepper(run: DistillationRun, batch_size: int, device: torch.device) -> Callable[[], int]:
+def _stepper(run: DistillationRun, batch_size: int, num_images: int, device: torch.device) -> Callable[[], int]:
     """One optimiser step a call, on random batches, over and over."""
     stream = generator(0, "profile_batches")
     batches = itertools.cycle(
-        [torch.randint(NUM_IMAGES, (batch_size,), generator=stream).to(device) for _ in range(NUM_BATCHES)]
+        [torch.randint(num_images, (batch_size,), generator=stream).to(device) for _ in range(NUM_BATCHES)]
     )
 
     def step() -> int:

@@ -33,6 +33,7 @@ class StudyRecord(Frozen):
         None, description="folder of the user's TOML, from which its own entries are imported"
     )
     evidence: EvidenceRecord | None = None
+    images: str | None = Field(None, description="digest of the images it began with; None: an older study, not known")
 
 
 class TeacherRecord(Frozen):

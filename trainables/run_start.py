@@ -85,9 +85,27 @@ def check_student(student: StudentConfig, teacher: TeacherConfig, data: Training
     )
     check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs == "auto")
     check_augmentation(student.training.augmentation, data.input_shape)
+    check_parts_of_norms(student.training, len(labels_M), own)
     for network, names in ((own, loss.taps.student), (above, loss.taps.teacher)):
         if names:
             FeatureTap(network(), names).close()
+
+
+def check_parts_of_norms(training: TrainingConfig, num_images: int, network: Callable[[], nn.Module]) -> None:
+    """See that a network with batch normalisation is never shown one image alone, of which there is no deviation.
+
+    Raises:
+        ValueError: an epoch's last batch, or a part of a batch, would be one image.
+    """
+    last = num_images % training.batch_size or min(training.batch_size, num_images)
+    smallest = min(each // min(training.accumulate, each) for each in (last, min(training.batch_size, num_images)))
+    norms = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+    if smallest == 1 and any(isinstance(module, norms) for module in network().modules()):
+        raise ValueError(
+            f"training.batch_size = {training.batch_size} with training.accumulate = {training.accumulate} shows one "
+            f"of {num_images:,} images alone, in which batch normalisation finds little or no deviation: another "
+            "batch_size, or dataset.num_validation_images, leaves two or more"
+        )
 
 
 def initial_model(model: ModelConfig, input_shape: tuple[int, int, int], num_classes: int, seed: int) -> nn.Module:

@@ -31,6 +31,11 @@ class TeacherPaths:
         """The same of the place-th member of an ensemble, kept until all are trained."""
         return self.folder / f"checkpoint-{place}.pt"
 
+    @property
+    def checkpoints(self) -> list[Path]:
+        """Every state that stands there."""
+        return sorted(self.folder.glob("checkpoint*.pt"))
+
     def logits(self, split: str) -> Path:
         """Its logits on the un-augmented images of "train" or "validation", float32 (images, classes)."""
         return self.folder / f"{split}_logits.npy"

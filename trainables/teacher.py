@@ -54,8 +54,6 @@ def train_teacher(
     whole = teacher_run(teacher, data_on_device)
     whole.model.load_state_dict(weights)
     yield _stored(whole, teacher.network, paths, fingerprint=fingerprint, epochs=epochs, train_seconds=seconds)
-    for place in range(teacher.num_members):
-        paths.member_checkpoint(place).unlink(missing_ok=True)
 
 
 def bring_teacher(

@@ -96,7 +96,7 @@ class TeacherArrays:
     """A teacher as it travels through the object store: weights, and logits (images, classes) on both splits."""
 
     model: ModelConfig
-    weights: dict[str, NDArray[np.float32]]
+    weights: dict[str, NDArray[np.float32] | NDArray[np.int64]]  # whole numbers: how many batches a norm has seen
     train_logits_NC: NDArray[np.float32]
     validation_logits_NC: NDArray[np.float32]
     stored_only: bool = False  # the network is not to be run
@@ -144,11 +144,13 @@ class Teacher:
     @cached_property
     def _network(self) -> nn.Module:
         with seeded(0, torch.device("cpu")):  # its initial weights, which are not kept, are of nobody else's stream
-            network = models.build(self._arrays.model, input_shape=self._input_shape, num_classes=self._num_classes)
+            network = models.build(
+                self._arrays.model.without_weights, input_shape=self._input_shape, num_classes=self._num_classes
+            )
         network.load_state_dict({name: _own_tensor(weights) for name, weights in self._arrays.weights.items()})
         return network.to(self._device).to(memory_format=torch.channels_last)
 
 
-def _own_tensor(array: NDArray[np.float32]) -> Tensor:
+def _own_tensor(array: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:
     """A tensor of its own: arrays from the object store are read-only, which torch does not know."""
     return torch.from_numpy(np.array(array))

@@ -76,7 +76,7 @@ def teacher_on_test(
     """The teacher on the test images: what it is worth, and its logits (images, classes), float32."""
     device = select_device()
     take_share(device, cpus=cpus, gpus=1.0 if device.type == "cuda" else 0.0)
-    run = teacher_run(config, DeviceData(data, device))
+    run = teacher_run(config.model_copy(update={"model": config.model.without_weights}), DeviceData(data, device))
     run.model.load_state_dict({name: torch.from_numpy(np.array(each)) for name, each in teacher.weights.items()})
     logits_NC = run.logits_of(_on_device(test, data, device))
     return split_metrics(logits_NC, torch.from_numpy(np.array(test.labels_N)), logits_NC), logits_NC.numpy()

@@ -49,9 +49,16 @@ class Asking:
             )
         )
 
-    def sampler(self, number: int, asked: Sequence[Mapping[str, Any]], *, is_enqueued: bool) -> BaseSampler:
-        """For the trial of this number; `asked` are the parameters of those that count, before it."""
-        fixed = {} if is_enqueued else due(self._shares, self._balanced, asked)
+    def sampler(
+        self,
+        number: int,
+        asked: Sequence[Mapping[str, Any]],
+        in_vain: Sequence[Mapping[str, Any]],
+        *,
+        is_enqueued: bool,
+    ) -> BaseSampler:
+        """For the trial of this number, after those whose parameters are given: that count, and that do not."""
+        fixed = {} if is_enqueued else due(self._shares, self._balanced, asked, in_vain)
         return self._proposals(derive_seed(self._config.seed, "ask", number), fixed)
 
     def _known_objectives(self) -> dict[int, Callable[[Mapping[str, Any]], float]]:

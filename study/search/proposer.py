@@ -182,7 +182,7 @@ class Proposer:
     def _ask(self) -> tuple[int, StudentConfig]:
         waiting = [each.number for each in self.records() if each.state is TrialState.WAITING]
         number = min(waiting, default=len(self.records()))
-        self._store.study.sampler = self._asking.sampler(number, self._asked(), is_enqueued=bool(waiting))
+        self._store.study.sampler = self._asking.sampler(number, *self._asked(), is_enqueued=bool(waiting))
         trial = self._store.study.ask()
         if trial.number != number:
             raise RuntimeError(
@@ -190,14 +190,15 @@ class Proposer:
             )
         return number, self._suggest(trial)
 
-    def _asked(self) -> list[Mapping[str, Any]]:
-        """The parameters of the trials that count."""
-        return [each.parameters for each in self.records() if each.counts and each.student is not None]
+    def _asked(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The parameters of the trials that count, and of those that do not."""
+        asked = [(each.counts, dict[str, Any](each.parameters)) for each in self.records() if each.student is not None]
+        return [own for counts, own in asked if counts], [own for counts, own in asked if not counts]
 
     def _configure_again(self, number: int) -> StudentConfig:
         """A driver died after it asked for the trial and before it stored the student: the same is asked again."""
         is_enqueued = self._ledger[number].origin is not None
-        self._store.study.sampler = self._asking.sampler(number, self._asked(), is_enqueued=is_enqueued)
+        self._store.study.sampler = self._asking.sampler(number, *self._asked(), is_enqueued=is_enqueued)
         return self._suggest(Trial(self._store.study, self._ledger.trial_id(number)))
 
     def _suggest(self, trial: Trial) -> StudentConfig:

@@ -108,6 +108,7 @@ class Replay:
         self._num_workers = num_workers
         self._trials: dict[int, ReplayedTrial] = {}
         self._asked: dict[int, Trial] = {}
+        self._in_vain: list[Mapping[str, Any]] = []
         self._by_student: dict[tuple[tuple[str, Any], ...], int] = {}
         self._duplicates: dict[int, list[Trial]] = {}
         self._paused: dict[int, float] = {}
@@ -171,11 +172,13 @@ class Replay:
                 return None
             number = len(self._study.get_trials(deepcopy=False, states=_ASKED))
             is_enqueued = number < len(self._baselines)
-            self._study.sampler = self._asking.sampler(number, self._parameters(), is_enqueued=is_enqueued)
+            asked = [each.parameters for each in self._trials.values()]
+            self._study.sampler = self._asking.sampler(number, asked, self._in_vain, is_enqueued=is_enqueued)
             trial = self._study.ask()
             student = self._space.suggest(trial)
             if broken_by(self._constraints, self._isolated(student)) is not None:
                 self._study.tell(trial, state=OptunaState.PRUNED)
+                self._in_vain.append(trial.params)
                 continue
             parameters = trial.params
             self._asked[trial.number] = trial
@@ -184,12 +187,10 @@ class Replay:
                 self._by_student[key] = trial.number
                 self._trials[trial.number] = ReplayedTrial(trial.number, parameters, self._answer(parameters, student))
                 return trial.number
+            self._in_vain.append(parameters)
             self._repeat(trial, original)
         self._is_exhausted = True
         return None
-
-    def _parameters(self) -> list[Mapping[str, Any]]:
-        return [each.parameters for each in self._trials.values()]
 
     def _repeat(self, trial: Trial, original: int) -> None:
         """Tell a duplicate what its original was told, now or when that ends."""

@@ -13,6 +13,7 @@ from study.config import SearchConfig
 from study.search.candidates import finite_choices, trace
 
 MAX_BALANCED_VALUES = 100
+MAX_IN_VAIN = 10
 
 
 def method_shares(config: SearchConfig, space: SearchSpace) -> dict[str, int]:
@@ -52,7 +53,8 @@ def balanced_values(config: SearchConfig, space: SearchSpace) -> dict[str, Seque
     found: dict[str, Sequence[Any]] = {}
     for name in config.balanced:
         values = [finite_choices(each[name], at_most=MAX_BALANCED_VALUES) for each in by_method if name in each]
-        if name == "method" or len(values) < len(by_method) or values[0] is None:
+        is_alike = len(values) == len(by_method) and all(each == values[0] for each in values)
+        if name == "method" or not is_alike or values[0] is None:
             allowed = sorted(
                 each
                 for each in set.intersection(*map(set, by_method)) - {"method"}
@@ -60,7 +62,8 @@ def balanced_values(config: SearchConfig, space: SearchSpace) -> dict[str, Seque
             )
             raise ValueError(
                 f'search.balanced names "{name}": it must name parameters that every student has, of at most '
-                f"{MAX_BALANCED_VALUES} values, without the method: {', '.join(allowed) or 'this space has none'}"
+                f"{MAX_BALANCED_VALUES} values, the same under each method: "
+                f"{', '.join(allowed) or 'this space has none'}"
             )
         found[name] = values[0]
     return found
@@ -78,14 +81,20 @@ def _first_choices(space: SearchSpace, method: str | None) -> Mapping[str, BaseD
 
 
 def due(
-    shares: Mapping[str, int], balanced: Mapping[str, Sequence[Any]], asked: Sequence[Mapping[str, Any]]
+    shares: Mapping[str, int],
+    balanced: Mapping[str, Sequence[Any]],
+    asked: Sequence[Mapping[str, Any]],
+    in_vain: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What the next trial is to be: of the method furthest behind its share, and there at the rarest values.
+
+    Values at which students were asked in vain far more often than not come last: none may have them, or none is left.
 
     Args:
         shares: trials that each method is to have; empty: the method is the sampler's to choose.
         balanced: values of each parameter that is balanced.
         asked: the parameters of each trial that counts.
+        in_vain: of each that does not: a duplicate, or known to break a constraint.
     """
     num_asked = Counter(str(each.get("method")) for each in asked)
 
@@ -94,8 +103,18 @@ def due(
 
     fixed: dict[str, Any] = {"method": min(shares, key=progress)} if shares else {}
     if balanced:
-        beside = [each for each in asked if not shares or str(each.get("method")) == fixed["method"]]
-        num_at = Counter(tuple(each.get(name) for name in balanced) for each in beside)
-        rarest = min(itertools.product(*balanced.values()), key=lambda values: num_at[values])
+        num_at, num_in_vain = (
+            Counter(
+                tuple(each.get(name) for name in balanced)
+                for each in trials
+                if not shares or str(each.get("method")) == fixed["method"]
+            )
+            for trials in (asked, in_vain)
+        )
+
+        def rank(values: tuple[Any, ...]) -> tuple[bool, int]:
+            return num_in_vain[values] > MAX_IN_VAIN + 2 * num_at[values], num_at[values]
+
+        rarest = min(itertools.product(*balanced.values()), key=rank)
         fixed |= dict(zip(balanced, rarest, strict=True))
     return fixed

@@ -9,6 +9,7 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
@@ -185,7 +186,7 @@ def measure(method: str, *, num_steps: int, num_workers: int) -> Measured:
     return Measured(num_images / took_s, num_images / cpu_s, first.item())
 
 
-def _train(trained: DistillationBox, batches: "itertools.islice[Any]") -> int:
+def _train(trained: DistillationBox, batches: Iterator[Any]) -> int:
     num_images = 0
     for images_NCHW, labels_N, supplement in batches:
         loss = trained.forward_process(images_NCHW.to(CPU), labels_N.to(CPU), supplement)

@@ -34,6 +34,11 @@ def test_widths_are_told_by_the_option_that_the_network_has() -> None:
     assert all(isinstance(each.options["width"], int) for each in channels.architectures())
 
 
+def test_width_of_1_is_told_where_it_is_no_multiplier() -> None:
+    (only,) = NetworkDistillation(student="cnn", width_option="width", widths=(1.0,)).architectures()
+    assert only.options == {"width": 1}
+
+
 def test_baselines_are_students_of_the_space() -> None:
     space = NetworkDistillation(student="resnet20", widths=(0.5, 1.0))
     students = [student_of(space, each) for each in space.baselines()]

@@ -7,7 +7,8 @@ import pytest
 
 from study.config import StudyConfig, parse_config, preset_names, read_config
 from tests.factories import study_config
-from trainables.config import TransferConfig, without_later_fields
+from trainables.config import TransferConfig
+from trainables.later_fields import without_later_fields
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -49,6 +50,8 @@ def test_overrides_reach_nested_fields_in_their_own_types() -> None:
         ),
         ("seed=5000000000", r"seed = 5000000000: .*less than 4294967296"),
         ("name=../x", r"name = '\.\./x': .*pattern"),
+        ("teacher.training.lr=1", r"teacher\.training\.lr: there is no such field; allowed are epochs, batch_size"),
+        ("teacher.weights=3", r'teacher\.weights = 3: must be the path of a file, several in a list, or "as_built"'),
         ("teacher.training.epochs=-1", r"teacher\.training\.epochs = -1: .*greater than or equal to 1"),
         ("search=3", r"search = 3: .*dictionary"),
         ("search.num_trials", r'--set "search\.num_trials": must read path\.to\.field=value'),

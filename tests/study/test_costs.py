@@ -3,6 +3,7 @@
 import pytest
 
 import search_spaces
+from study.config import read_config
 from study.costs import StudyCost, cost_words, num_verified_runs, search_seconds, study_cost, time_words
 from tests.factories import study_config, training_data
 from tests.profiles import architecture_profile
@@ -38,6 +39,13 @@ def test_kinds_are_trained_again_once_a_seed() -> None:
         space=SPACE.model_dump(), verify={"max_students": 0, "best_of": ["method", "width"], "seeds": 3}
     )
     assert num_verified_runs(config, search_spaces.build(SPACE)) == 2 * 3  # labels and kd at one width
+
+
+@pytest.mark.parametrize(("preset", "num_runs"), [("capacity", 90), ("methods", 96), ("mnist-grid", 0)])
+def test_verified_runs_of_a_preset_are_not_fewer_than_it_says(preset: str, num_runs: int) -> None:
+    """Of capacity: labels at 6 widths and kd at 6 widths and 4 temperatures, 3 seeds; of methods: 16 at 2 widths."""
+    config = read_config(preset)
+    assert num_verified_runs(config, search_spaces.build(config.space)) >= num_runs
 
 
 def test_teacher_that_is_brought_costs_no_training() -> None:

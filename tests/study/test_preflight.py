@@ -112,11 +112,18 @@ def test_users_own_space_is_found_by_module_and_name() -> None:
             {"teacher": {"model": CNN, "training": {"epochs": 1, "augmentation": {"cutout_pixels": 40}}}},
             "cutout_pixels = 40",
         ),
+        (
+            {
+                "teacher": {"model": {"name": "resnet8"}, "training": {"epochs": 1, "batch_size": 54_999}},
+                "dataset": {"num_validation_images": 5_000},
+            },
+            "batch_size = 54999 with training.accumulate = 1 shows one of 55,000 images alone",
+        ),
         ({"search": {"trials_per_method": {"dkd": 3}}}, "names dkd: it must name the methods of the space, labels, kd"),
         ({"search": {"num_trials": 9, "trials_per_method": {"labels": 3, "kd": 5}}}, "adds up to 8: .*num_trials = 9"),
         (
             {"search": {"balanced": ["depth"]}},
-            r'search\.balanced names "depth": .* without the method: batch_size, width$',
+            r'search\.balanced names "depth": .* the same under each method: batch_size, width$',
         ),
         ({"search": {"balanced": ["temperature"]}}, r'search\.balanced names "temperature": .*: batch_size, width$'),
         ({"search": {"balanced": ["method"]}}, r'search\.balanced names "method": '),

@@ -106,16 +106,6 @@ def test_methods_share_trials_as_configured(tmp_path: Path) -> None:
     assert methods == {"labels": 3, "kd": 9}
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
-def test_every_method_has_as_many_trials_at_each_balanced_value(tmp_path: Path, sampler: str) -> None:
-    search = {"num_trials": 16, "num_startup_trials": 4, "sampler": sampler, "balanced": ["width", "batch_size"]}
-    with proposer(tmp_path, cnn_space(widths=[1, 2], batch_sizes=[8, 16]), search=search) as each:
-        students = [proposal.student for proposal in run_all(each)]
-    kinds = Counter((s.loss.name, s.model.options["width"], s.training.batch_size) for s in students)
-    assert set(kinds.values()) == {2}
-    assert len(kinds) == 8
-
-
 def test_all_trials_share_the_studys_training_seed(tmp_path: Path) -> None:
     with proposer(tmp_path, cnn_space(), seed=11) as each:
         assert {proposal.student.training.seed for proposal in run_all(each)} == {11}

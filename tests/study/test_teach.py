@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 import search_spaces
@@ -20,6 +21,8 @@ from study.store import StudyStore
 from tests.factories import study_config, training_data
 from tests.trainables.test_assistant import ASSISTANT
 from tests.trainables.test_teacher import TEACHER
+from trainables.checkpoints import save_weights
+from trainables.models import build
 from trainables.records import StatusRecord, TeacherRecord
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher, train_assistant
@@ -169,6 +172,32 @@ def test_teacher_that_is_brought_is_stored_and_its_accuracy_told(tmp_path: Path,
         file.unlink()
         again, _ = teach(brought)  # what is stored needs its file no more
         assert again == record
+
+
+def test_states_of_an_ensemble_go_once_its_record_stands(tmp_path: Path, tasks: Tasks) -> None:
+    pair = TEACHER.model_copy(update={"num_members": 2})
+    with stores.create(tmp_path / "study", study_config(teacher=pair.model_dump())) as store:
+        record, told = teach(store)
+        assert tasks.asked == ["train_teacher"]
+        assert record.model.options["num_members"] == 2
+        assert "member 2, epoch 3 of 3: validation accuracy" in told
+        assert store.paths.teacher.record.exists()
+        assert store.paths.teacher.checkpoints == []
+
+
+@pytest.mark.usefixtures("tasks")
+def test_brought_teacher_that_knows_nothing_fails_the_stage(tmp_path: Path) -> None:
+    """Its last layer gives every image the same class, of three."""
+    network = build(TEACHER.model, input_shape=(1, 8, 8), num_classes=3)
+    torch.nn.init.zeros_(network.classifier.weight)  # type: ignore[union-attr, arg-type]
+    save_weights(tmp_path / "t.safetensors", network.state_dict())
+    config = study_config(teacher={"model": TEACHER.model.model_dump(), "weights": str(tmp_path / "t.safetensors")})
+    with (
+        stores.create(tmp_path / "study", config) as store,
+        pytest.raises(StageFailedError, match=r"validation accuracy 0\.3333, where chance has 0\.3333"),
+    ):
+        teach(store)
+    assert not store.paths.teacher.record.exists()
 
 
 def test_file_that_is_gone_fails_the_stage_in_one_line(tmp_path: Path, tasks: Tasks) -> None:

@@ -1,7 +1,9 @@
 """Teachers that were trained elsewhere: their files read, held against the dataset, and stored as a trained one is."""
 
+import hashlib
 import os
 import pickle
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from safetensors.torch import save_file
 
 from tests.factories import training_data
 from tests.trainables.test_teacher import TEACHER, train
-from trainables.brought_teacher import brought_weights, read_weights, source_of
+from trainables.brought_teacher import brought_weights, pinned, read_weights, source_of
 from trainables.checkpoints import load_weights
-from trainables.config import TeacherConfig
+from trainables.config import ModelConfig, TeacherConfig
 from trainables.models import build
 from trainables.records import TeacherRecord
 from trainables.study_paths import StudyPaths
@@ -28,6 +30,7 @@ def brought(*files: Path) -> TeacherConfig:
 
 
 def bring(teacher: TeacherConfig, folder: Path) -> TeacherRecord:
+    teacher = pinned(teacher)
     weights = brought_weights(teacher, SHAPE, NUM_CLASSES)
     paths = StudyPaths(folder).teacher
     (record,) = bring_teacher(teacher, weights, source_of(teacher), training_data(), paths, "f", 1)
@@ -84,6 +87,49 @@ def test_half_precision_is_read_as_single(tmp_path: Path) -> None:
     assert {each.dtype for each in weights.values()} == {np.dtype(np.float32)}
 
 
+def test_counters_that_old_files_lack_are_added() -> None:
+    """torch before 0.4.1 did not count the batches that a norm has seen."""
+    model = ModelConfig(name="resnet8")
+    whole = build(model, input_shape=SHAPE, num_classes=NUM_CLASSES).state_dict()
+    old = {name: tensor for name, tensor in whole.items() if not name.endswith("num_batches_tracked")}
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(old, Path(folder) / "old.pth")
+        teacher = TeacherConfig(model=model, weights=(f"{folder}/old.pth",))
+        assert brought_weights(teacher, SHAPE, NUM_CLASSES).keys() == whole.keys()
+
+
+def test_file_that_has_changed_since_the_study_began_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "t.safetensors"
+    save_file(state(), file)
+    begun = pinned(brought(file))
+    assert begun.sha256 == (hashlib.sha256(file.read_bytes()).hexdigest(),)
+    assert pinned(begun) == begun
+    save_file(state(), file)
+    with pytest.raises(ValueError, match=r"t\.safetensors: is not what the study began with"):
+        pinned(begun)
+
+
+def test_paths_are_whole_once_a_study_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_file(state(), "t.safetensors")
+    assert pinned(brought(Path("t.safetensors"))).weights == (str(tmp_path / "t.safetensors"),)
+
+
+@pytest.mark.parametrize("options", [{"of": "cnn"}, {"num_members": 3}])
+def test_ensembles_are_not_ensembles_of_ensembles(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="several of it make an ensemble, which it must not be itself"):
+        TeacherConfig.model_validate(
+            {"model": {"name": "ensemble", "options": options}, "training": {"epochs": 1}, "num_members": 2}
+        )
+
+
+def test_weights_of_the_builder_are_not_fetched_where_others_follow() -> None:
+    model = ModelConfig(name="torchvision", options={"architecture": "resnet18", "weights": "DEFAULT"})
+    assert model.without_weights.options == {"architecture": "resnet18"}
+    assert TeacherConfig(model=model, weights="as_built").network == model.without_weights
+    assert TEACHER.model.without_weights == TEACHER.model
+
+
 def test_network_as_it_is_built_needs_no_file() -> None:
     teacher = TeacherConfig(model=TEACHER.model, weights="as_built")
     assert brought_weights(teacher, SHAPE, NUM_CLASSES).keys() == state().keys()
@@ -135,15 +181,25 @@ def test_missing_and_wrong_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"list\.pth: holds a list, not tensors by name"):
         read_weights(tmp_path / "list.pth")
     (tmp_path / "torn.safetensors").write_bytes(b"torn")
-    with pytest.raises(ValueError, match=r"torn\.safetensors: not a readable safetensors file"):
+    with pytest.raises(ValueError, match=r"teacher\.weights: .*torn\.safetensors: not a readable safetensors file"):
         read_weights(tmp_path / "torn.safetensors")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.99])
+def test_files_of_old_that_are_cut_short_are_one_line(tmp_path: Path, share: float) -> None:
+    torch.save(state(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    whole = (tmp_path / "old.pth").read_bytes()
+    (tmp_path / "old.pth").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"teacher\.weights: .*old\.pth: ") as caught:
+        read_weights(tmp_path / "old.pth")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({}, "training: is required, or weights"),
-        ({"weights": "a.pth", "training": {"epochs": 1}}, "a teacher that is brought is not trained"),
+        ({"weights": "a.pth", "training": {"epochs": 1}}, "a brought teacher has no training"),
         ({"weights": ["a.pth"], "num_members": 2}, "num_members = 2: of a teacher that is brought"),
         ({"training": {"epochs": 1}, "num_members": 0}, "greater than or equal to 1"),
     ],
@@ -169,4 +225,5 @@ def test_ensemble_is_trained_member_by_member_and_goes_on_where_it_was_cut_off(t
     assert [(each["member"], each["epoch"]) for each in rest[:-1]] == [(2, 2), (2, 3)]
     cut = load_weights(StudyPaths(tmp_path / "cut").teacher.weights)
     assert all(torch.equal(cut[name], whole[name]) for name in whole)
-    assert not list(StudyPaths(tmp_path / "cut").teacher.folder.glob("checkpoint*"))
+    checkpoints = StudyPaths(tmp_path / "cut").teacher.checkpoints
+    assert [path.name for path in checkpoints] == ["checkpoint-0.pt", "checkpoint-1.pt"]  # the driver's to remove

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from tests.factories import device_data, student
-from trainables.config import OptimizerConfig, TrainingConfig, without_later_fields
+from trainables.config import OptimizerConfig, TrainingConfig
+from trainables.later_fields import without_later_fields
 from trainables.optimization import build_optimizer, build_schedule
 from trainables.run_start import student_run
 

@@ -2,10 +2,13 @@
 
 # Shapes: N images, C channels, H height, W width.
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+NUM_DIGESTED = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +93,17 @@ class TrainingData:
     def input_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of one image."""
         return self.train.image_shape
+
+
+def digest(data: TrainingData) -> str:
+    """A short hash of which images are in which part, with which labels: of all labels and of 1,000 images a part."""
+    found = hashlib.sha256()
+    for part in (data.train, data.validation):
+        step = max(1, len(part) // NUM_DIGESTED)
+        found.update(repr(part.images_NCHW.shape).encode())
+        found.update(np.ascontiguousarray(part.labels_N).tobytes())
+        found.update(np.ascontiguousarray(part.images_NCHW[::step]).tobytes())
+    return found.hexdigest()[:16]
 
 
 def _check_parts(

@@ -1,9 +1,11 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from trainables.data.image_arrays import Dataset, LabelledImages, TrainingData
+from tests.factories import training_data
+from trainables.data.image_arrays import Dataset, LabelledImages, TrainingData, digest
 
 IMAGES = np.zeros((3, 2, 4, 5), dtype=np.uint8)
 LABELS = np.array([0, 1, 2], dtype=np.int64)
@@ -66,3 +68,17 @@ def test_training_data_survive_pickling_without_a_copy_of_the_images() -> None:
     restored = pickle.loads(packed, buffers=[buffer.raw().toreadonly() for buffer in buffers])  # noqa: S301
     assert restored.input_shape == (2, 4, 5)
     assert np.shares_memory(restored.train.images_NCHW, IMAGES)
+
+
+def test_digest_tells_other_images_labels_and_parts() -> None:
+    data = training_data()
+    images, labels = data.train.images_NCHW.copy(), data.train.labels_N.copy()
+    images[3, 0, 0, 0] ^= 1
+    labels[3] = (labels[3] + 1) % 3
+    others = [
+        replace(data, train=LabelledImages(images, data.train.labels_N)),
+        replace(data, train=LabelledImages(data.train.images_NCHW, labels)),
+        replace(data, train=data.validation, validation=data.train),
+    ]
+    assert digest(training_data()) == digest(data)
+    assert len({digest(each) for each in (data, *others)}) == 4
