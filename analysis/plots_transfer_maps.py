@@ -10,7 +10,7 @@ from analysis.plots_transfer import taught_methods
 from analysis.ranking import KD_METHOD
 from analysis.results import StudyResults
 from analysis.students import LABELS_METHOD, method_title, sizes
-from analysis.theme import DIVERGING, figure, template
+from analysis.theme import DIVERGING, figure, note_figure, template
 from analysis.transfer_findings import MEASURES, Configuration, Correlation, configurations, correlations
 from analysis.transfer_records import ClassTransfer, LayerMatrix, TransferRecord
 from analysis.wording import count
@@ -29,6 +29,8 @@ _FROM_ZERO = tuple((2.0 * place - 1.0, color) for place, color in DIVERGING if p
 
 def layers_figure(results: StudyResults, record: TransferRecord) -> go.Figure:
     """Linear CKA of each pair of layers: a column for each size, a row for each method, means over seeds."""
+    if not any(student.cka.teacher_layers for student in record.students):
+        return note_figure(LAYERS_QUESTION, "The teacher is several networks, which have no layers in common.")
     named = sizes(results)
     found = sorted(configurations(record), key=lambda each: named.position(each.model_key))
     keys = _spread(list(dict.fromkeys(each.model_key for each in found)), MAX_SIZES)

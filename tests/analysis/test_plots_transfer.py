@@ -116,6 +116,14 @@ def test_cells_of_layers_are_means_over_seeds_and_empty_where_none_is_known(tmp_
     assert list(cells.text[0]) == ["0.50", ""]
 
 
+def test_teacher_of_several_networks_has_no_layers_to_compare(tmp_path: Path) -> None:
+    none = LayerMatrix(student_layers=("stage1",), teacher_layers=(), values=((),))
+    study, record = study_of(tmp_path, student(2, cka=none), student(8, cka=none))
+    drawn = layers_figure(study, record)
+    assert len(drawn.data) == 0
+    assert drawn.layout.annotations[0].text.startswith("The teacher is several networks")
+
+
 def test_of_many_sizes_some_are_drawn_the_smallest_and_the_largest_among_them(tmp_path: Path) -> None:
     study, record = study_of(tmp_path, *(student(width) for width in WIDTHS))
     titles = [each.text for each in layers_figure(study, record).layout.annotations]
