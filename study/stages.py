@@ -95,7 +95,13 @@ def profile(launch: Launch) -> ProfilesRecord:
     if stored is not None and (stored.fingerprint == fingerprint or launch.has_students):
         launch.progress.stage("profile", f"stored: {len(stored.students) + 1} networks")
         return stored
-    known = _measured_profiles(launch, [config.teacher.network, *launch.space.architectures()])
+    batch_sizes, teacher = set(launch.space.training_batch_sizes()), config.teacher
+    if teacher.training is not None:
+        batch_sizes.add(teacher.training.batch_size)
+    own = [] if teacher.is_brought else [teacher.network]
+    known = _measured_profiles(launch, [*own, *launch.space.architectures()], sorted(batch_sizes))
+    if teacher.network.key not in known:  # it is never trained here, and may be too large to be
+        known |= _measured_profiles(launch, [teacher.network], [])
     record = ProfilesRecord(
         fingerprint=fingerprint,
         teacher=known[config.teacher.network.key],
@@ -105,11 +111,11 @@ def profile(launch: Launch) -> ProfilesRecord:
     return record
 
 
-def _measured_profiles(launch: Launch, models: Sequence[ModelConfig]) -> dict[str, ArchitectureProfile]:
+def _measured_profiles(
+    launch: Launch, models: Sequence[ModelConfig], batch_sizes: Sequence[int]
+) -> dict[str, ArchitectureProfile]:
     """Profiles by network, from the user's cache or measured now, all corrected to one speed of the reference."""
     config, data = launch.store.config, launch.data
-    of_teacher = [] if config.teacher.training is None else [config.teacher.training.batch_size]
-    batch_sizes = sorted({*launch.space.training_batch_sizes(), *of_teacher})
     device = whole_device(config.resources)
     images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus)
     facts: DeviceFacts = result_of(task(describe_device, cpus=device.cpus, gpus=device.gpus).remote(*images))
