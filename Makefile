@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 SEARCH := tests/benchmarks/search
 
 .DEFAULT_GOAL := study
-.PHONY: study test test-slow test-kills check bench bench-search bench-search-peers clean
+.PHONY: study test test-slow test-kills check bench bench-torchdistill bench-search bench-search-peers clean
 
 study: $(STAMP)
 	$(BIN)/kd-study run mnist
@@ -28,6 +28,10 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/pytest tests/benchmarks -m 'benchmark and not race' -s
 
+# Training against torchdistill's own loop, in an environment of its own; best on an idle machine: 20 minutes.
+bench-torchdistill: .bench-torchdistill/venv/.installed
+	$(BIN)/pytest tests/benchmarks/test_torchdistill_speed.py -m benchmark -s
+
 # Our sampler against Optuna's on public tables, 20 seeds: what was run before (.bench-search/) is not run again.
 bench-search: $(STAMP)
 	$(BIN)/pytest tests/benchmarks/search -m benchmark -s
@@ -48,6 +52,11 @@ clean:
 	$(call environment_on_ours,$(@D))
 	$(@D)/bin/pip install --quiet -r $(SEARCH)/requirements-peers.txt
 	$(@D)/bin/pip install --quiet --no-deps -r $(SEARCH)/requirements-peers-bare.txt
+	touch $@
+
+.bench-torchdistill/venv/.installed: tests/benchmarks/requirements-torchdistill.txt $(STAMP)
+	$(call environment_on_ours,$(@D))
+	$(@D)/bin/pip install --quiet -r $<
 	touch $@
 
 .bench-search/venv-neps/.installed: $(SEARCH)/requirements-peers-neps.txt $(STAMP)
