@@ -19,6 +19,7 @@ import search_spaces
 from search_spaces import SPACES
 from tests import source_rules
 from tests.factories import device_data, stored_teacher, student
+from tests.search_spaces.test_contract import REQUIRED
 from tests.trainables.data.numbered_images import numbered_dataset
 from tests.trainables.losses.batches import LinearNetwork, batch, method, term, value_of
 from tests.trainables.losses.runs import config_of, loss_state, run_of, tensors
@@ -179,7 +180,7 @@ def test_trap_8_no_space_searches_the_seed(name: str) -> None:
     """Searched, it is tuned on noise. The study sets it, one for all trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    space = search_spaces.build(NamedConfig(name=name))
+    space = search_spaces.build(NamedConfig(name=name, options=REQUIRED.get(name, {})))
     seeds = {space.suggest(study.ask()).training.seed for _ in range(60)}
     assert seeds == {0}
     assert not [each for trial in study.trials for each in trial.params if "seed" in each]
