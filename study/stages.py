@@ -245,9 +245,10 @@ def _trial_name(trial: Any) -> str:
 
 
 def _measured(profiled: ArchitectureProfile) -> str:
-    latency, training = profiled.latencies[0], profiled.trainings[0]
+    latency = profiled.latencies[0]
     unstable = "" if latency.is_stable else ", unstable"
+    trains = [f"trains {each.images_per_s:,.0f} images/s at batch {each.batch_size}, " for each in profiled.trainings]
     return (
         f"{profiled.model.key}: {latency.p50_ms:.3f} ms at batch {latency.batch_size}{unstable}, "
-        f"trains {training.images_per_s:,.0f} images/s at batch {training.batch_size}, in {profiled.seconds:.0f} s"
+        f"{trains[0] if trains else ''}in {profiled.seconds:.0f} s"
     )
