@@ -1,8 +1,6 @@
 """What a study will cost before it is run: work counted, images and files in bytes; hours once speeds are measured."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from analysis.wording import duration
 from search_spaces.space import SearchSpace
@@ -14,6 +12,7 @@ from trainables.data.image_arrays import TrainingData
 from trainables.hardware.peaks import training_flops_per_image
 from trainables.measurements import ProfilesRecord
 from trainables.models import num_parameters
+from trainables.records import own_parameter
 
 BYTES_A_NUMBER = 4
 NUM_POINTS = 1_000
@@ -73,14 +72,9 @@ def num_verified_runs(config: StudyConfig, space: SearchSpace) -> int:
     """How many students are trained again, at most: the kinds are those among so many random students."""
     verify = config.verify
     trials = tried_trials(space, config.seed, NUM_POINTS)
-    kinds = {tuple(_of_kind(each.params, name) for name in verify.best_of) for each in trials}
+    kinds = {tuple(own_parameter(each.params, name) for name in verify.best_of) for each in trials}
     num_best = min(len(kinds), config.search.num_trials) if verify.best_of else 0
     return verify.seeds * (2 * verify.max_students + num_best)
-
-
-def _of_kind(parameters: Mapping[str, Any], name: str) -> Any:
-    """The parameter, or the one that a method has for itself."""
-    return parameters.get(name, parameters.get(f"{parameters.get('method')}_{name}"))
 
 
 def cost_words(cost: StudyCost) -> str:
@@ -117,7 +111,8 @@ def search_seconds(config: StudyConfig, space: SearchSpace, num_images: int, pro
 def time_words(seconds: float, num_slots: int) -> str:
     """The same for people: of all slots together, and by the clock if they do not slow each other down."""
     by_clock = duration(seconds / num_slots)
-    return f"about {duration(seconds)} of training by measured speeds, {by_clock} on {num_slots} slots"
+    whole = f"about {duration(seconds)} of training by measured speeds, {by_clock} on {num_slots} slots"
+    return f"{whole}, if none is stopped"
 
 
 def _size(num_bytes: int) -> str:

@@ -1,5 +1,6 @@
 """What a study leaves behind: its records, and a trial's mapping to Optuna. Reads and writes nothing itself."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from trainables.config import Frozen, LossConfig, ModelConfig, StudentConfig
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+
+ParameterValue = bool | int | float | str
 
 
 class EvidenceRecord(Frozen):
@@ -48,6 +51,11 @@ class TeacherRecord(Frozen):
     train_seconds: float
     fingerprint: str
     source: str | None = Field(None, description="where a teacher that was trained elsewhere comes from")
+
+
+def own_parameter(parameters: Mapping[str, ParameterValue], name: str) -> ParameterValue | None:
+    """Of a trial's parameters that of the name, or the one that its method has for itself; None: neither."""
+    return parameters.get(name, parameters.get(f"{parameters.get('method')}_{name}"))
 
 
 class TrialState(StrEnum):
@@ -114,7 +122,7 @@ class TrialRecord(Frozen):
 
     number: int
     state: TrialState
-    parameters: dict[str, bool | int | float | str]
+    parameters: dict[str, ParameterValue]
     student: StudentConfig | None
     metrics: dict[str, float | None] = Field(description="of the last epoch, with the architecture's isolated metrics")
     epochs: tuple[dict[str, float | None], ...] = Field(description='by epoch, each with its "epoch"')
@@ -128,10 +136,9 @@ class TrialRecord(Frozen):
     paused_at_epoch: float | None = None
     decisions: tuple[RungDecision, ...] = Field((), description="by epoch")
 
-    def parameter(self, name: str) -> bool | int | float | str | None:
+    def parameter(self, name: str) -> ParameterValue | None:
         """The parameter of that name, or the one that its method has for itself ("dkd_temperature"); None: neither."""
-        own = f"{self.parameters.get('method')}_{name}"
-        return self.parameters.get(name, self.parameters.get(own))
+        return own_parameter(self.parameters, name)
 
     @property
     def may_stand_on_a_front(self) -> bool:

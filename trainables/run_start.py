@@ -71,7 +71,8 @@ def check_student(student: StudentConfig, teacher: TeacherConfig, data: Training
     Raises:
         ValueError: what `student_run` would raise.
     """
-    labels_M = transfer_set(data.train.labels_N, student.transfer).labels_M
+    transfer = transfer_set(data.train.labels_N, student.transfer)
+    labels_M = transfer.labels_M
     own, above = (
         cache(partial(initial_model, model, data.input_shape, data.num_classes, seed=0))
         for model in (student.model, teacher.network)
@@ -85,7 +86,7 @@ def check_student(student: StudentConfig, teacher: TeacherConfig, data: Training
     )
     check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs == "auto")
     check_augmentation(student.training.augmentation, data.input_shape)
-    check_parts_of_norms(student.training, len(labels_M), own)
+    check_parts_of_norms(student.training, len(transfer.members_K), own)
     for network, names in ((own, loss.taps.student), (above, loss.taps.teacher)):
         if names:
             FeatureTap(network(), names).close()

@@ -1,5 +1,6 @@
 """How a run begins: from which source its teacher answers, and that it is not run where a table is enough."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ from torch import nn
 
 from tests.factories import device_data, student, training_data
 from trainables import models
-from trainables.config import LossConfig, ModelConfig, TransferConfig
+from trainables.config import LossConfig, ModelConfig, TeacherConfig, TrainingConfig, TransferConfig
 from trainables.losses.distillation_loss import DistillationStep
-from trainables.run_start import student_run
+from trainables.run_start import check_student, student_run
 from trainables.teacher_outputs import Batch, LiveTeacher, Split, StoredOutputs, Teacher, TeacherArrays
 from trainables.training import DeviceData, DistillationRun
 
@@ -123,3 +124,13 @@ def test_parameters_of_a_method_do_not_hang_on_what_ran_before_in_the_process(lo
     assert isinstance(first, dict)
     assert isinstance(second, dict)
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(("share", "is_refused"), [(1.0, False), (0.275, True)])
+def test_batches_are_counted_of_the_images_that_are_shown(share: float, is_refused: bool) -> None:
+    """Of 120 images batches of 32 leave 24; of a share of 33 images they leave one, which batch norm cannot take."""
+    shown = student(loss=KD, batch_size=32).model_copy(
+        update={"model": ModelConfig(name="resnet8"), "transfer": TransferConfig(share=share)}
+    )
+    with pytest.raises(ValueError, match="one of 33 images alone") if is_refused else nullcontext():
+        check_student(shown, TeacherConfig(model=TEACHER, training=TrainingConfig(epochs=1)), training_data())

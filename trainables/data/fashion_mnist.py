@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import validate_call
 
-from trainables.data.idx import decode, decompress
-from trainables.data.image_arrays import Dataset, LabelledImages
+from trainables.data.idx import decode, decompress, labelled_images
+from trainables.data.image_arrays import Dataset
 from trainables.data.roots import check_sum, located, not_found, root_folder, unreadable
 
 PAGE = "https://github.com/zalandoresearch/fashion-mnist"
@@ -34,11 +34,15 @@ def load(*, root: str | None = None) -> Dataset:
         ValueError: a file is missing or is not what was published; the message names it.
     """
     folder = _folder(root_folder(root))
+
+    def read(name: str, num_axes: int) -> NDArray[np.uint8]:
+        return _read(folder / name, num_axes)
+
     return Dataset(
         name="fashion_mnist",
         num_classes=10,
-        train=_labelled_images(folder, "train"),
-        test=_labelled_images(folder, "t10k"),
+        train=labelled_images("train", read),
+        test=labelled_images("t10k", read),
         mean_C=(0.2860,),
         std_C=(0.3530,),
     )
@@ -52,13 +56,7 @@ def _folder(root: Path) -> Path:
     raise not_found("fashion_mnist", [own / f"{{{','.join(PUBLISHED_MD5)}}}"], PAGE)
 
 
-def _labelled_images(folder: Path, prefix: str) -> LabelledImages:
-    images_NHW = _read(folder / f"{prefix}-images-idx3-ubyte.gz", num_axes=3)
-    labels_N = _read(folder / f"{prefix}-labels-idx1-ubyte.gz", num_axes=1)
-    return LabelledImages(images_NHW[:, np.newaxis], labels_N.astype(np.int64))
-
-
-def _read(file: Path, *, num_axes: int) -> NDArray[np.uint8]:
+def _read(file: Path, num_axes: int) -> NDArray[np.uint8]:
     check_sum(file, PUBLISHED_MD5)
     try:
         packed = file.read_bytes()

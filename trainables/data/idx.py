@@ -2,11 +2,26 @@
 
 import gzip
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.image_arrays import LabelledImages
+
 _UNSIGNED_BYTE = 0x08
+
+
+def labelled_images(prefix: str, read: Callable[[str, int], NDArray[np.uint8]]) -> LabelledImages:
+    """The images and labels of a split, from the two files that the MNIST family keeps them in.
+
+    Args:
+        prefix: of the split's files, "train" or "t10k".
+        read: from a file's name and its number of axes, the array in it.
+    """
+    images_NHW = read(f"{prefix}-images-idx3-ubyte.gz", 3)
+    labels_N = read(f"{prefix}-labels-idx1-ubyte.gz", 1)
+    return LabelledImages(images_NHW[:, np.newaxis], labels_N.astype(np.int64))
 
 
 def decompress(content: bytes, source: str) -> bytes:

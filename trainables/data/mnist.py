@@ -7,8 +7,8 @@ from importlib.resources.abc import Traversable
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.idx import decode, decompress
-from trainables.data.image_arrays import Dataset, LabelledImages
+from trainables.data.idx import decode, decompress, labelled_images
+from trainables.data.image_arrays import Dataset
 
 # SHA-256 of the unpacked files: how they were packed does not matter.
 SHA256 = {
@@ -34,23 +34,21 @@ def load_from(folder: Traversable) -> Dataset:
     Raises:
         ValueError: a file is missing or is not what was published; the message names it.
     """
+
+    def read(name: str, num_axes: int) -> NDArray[np.uint8]:
+        return _read(folder / name, num_axes)
+
     return Dataset(
         name="mnist",
         num_classes=10,
-        train=_labelled_images(folder, "train"),
-        test=_labelled_images(folder, "t10k"),
+        train=labelled_images("train", read),
+        test=labelled_images("t10k", read),
         mean_C=(0.1307,),
         std_C=(0.3081,),
     )
 
 
-def _labelled_images(folder: Traversable, prefix: str) -> LabelledImages:
-    images_NHW = _read(folder / f"{prefix}-images-idx3-ubyte.gz", num_axes=3)
-    labels_N = _read(folder / f"{prefix}-labels-idx1-ubyte.gz", num_axes=1)
-    return LabelledImages(images_NHW[:, np.newaxis], labels_N.astype(np.int64))
-
-
-def _read(file: Traversable, *, num_axes: int) -> NDArray[np.uint8]:
+def _read(file: Traversable, num_axes: int) -> NDArray[np.uint8]:
     try:
         packed = file.read_bytes()
     except FileNotFoundError as error:
