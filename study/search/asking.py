@@ -1,8 +1,10 @@
 """Which sampler a trial is asked from: seeded for it, told what is due, and what is known beforehand."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, final
 
 from optuna.samplers import BaseSampler
@@ -10,12 +12,22 @@ from optuna.samplers import BaseSampler
 from analysis.curves import RecordedTrial
 from search_spaces.space import SearchSpace, student_of
 from study.config import StudyConfig
-from study.search.constraints import IsolatedMetrics, parse_constraints
+from study.search.constraints import IsolatedMetrics
 from study.search.evidence import evidence_trials
-from study.search.samplers import SamplingContext, proposals
+from study.search.samplers import SamplingContext, proposals, random
 from study.search.shares import balanced_values, due, method_shares
-from trainables.metrics import Source, metric
+from trainables.metrics import Source
 from trainables.randomness import derive_seed
+
+MAX_IN_VAIN = 5  # asks in a row
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A trial that was asked for; it counts unless it repeats another, or is known to break a constraint."""
+
+    parameters: Mapping[str, Any]
+    counts: bool
 
 
 @final
@@ -36,37 +48,40 @@ class Asking:
         has_shares = config.search.sampler != "grid" or config.search.trials_per_method is not None
         self._shares = method_shares(config.search, space) if has_shares else {}
         self._balanced = balanced_values(config.search, space)
-        self._proposals = proposals(
-            SamplingContext(
-                config.search,
-                config.seed,
-                space.suggest,
-                self._known_objectives(),
-                objectives=config.objectives,
-                constraints=parse_constraints(config.search.constraints),
-                metric_of=self._metric_of,
-                evidence=evidence_trials(evidence, space, [metric(name) for name in config.objectives], isolated),
-            )
+        context = SamplingContext(
+            config.search,
+            config.seed,
+            space.suggest,
+            self._known_objectives(),
+            objectives=config.objectives,
+            constraints=config.constraints,
+            metric_of=self._metric_of,
+            evidence=evidence_trials(evidence, space, config.objective_metrics, isolated),
         )
+        self._proposals, self._chance = proposals(context), random(context)
 
-    def sampler(
-        self,
-        number: int,
-        asked: Sequence[Mapping[str, Any]],
-        in_vain: Sequence[Mapping[str, Any]],
-        *,
-        is_enqueued: bool,
-    ) -> BaseSampler:
-        """For the trial of this number, after those whose parameters are given: that count, and that do not."""
-        fixed = {} if is_enqueued else due(self._shares, self._balanced, asked, in_vain)
-        return self._proposals(derive_seed(self._config.seed, "ask", number), fixed)
+    def sampler(self, number: int, asked: Sequence[Asked], *, is_enqueued: bool) -> BaseSampler:
+        """For the trial of this number, after those that were asked, in their order.
+
+        A sampler that goes on asking what it has asked before is not asked again and again: after a row of asks that
+        gave nothing to train the next one is left to chance, so that it does not end the search of a finite space in
+        which others have not been tried.
+        """
+        fixed: Mapping[str, object] = {}
+        if not is_enqueued:
+            counted = [each.parameters for each in asked if each.counts]
+            fixed = due(self._shares, self._balanced, counted, [each.parameters for each in asked if not each.counts])
+        num_in_vain = sum(1 for _ in itertools.takewhile(lambda each: not each.counts, reversed(asked)))
+        at_random = num_in_vain >= MAX_IN_VAIN and self._config.search.sampler != "grid"
+        return (self._chance if at_random else self._proposals)(derive_seed(self._config.seed, "ask", number), fixed)
 
     def _known_objectives(self) -> dict[int, Callable[[Mapping[str, Any]], float]]:
         """By index, each objective that the profile tells before a student is trained."""
-        isolated = [
-            index for index, name in enumerate(self._config.objectives) if metric(name).source is Source.ISOLATED
-        ]
-        return {index: functools.partial(self._metric_of, name=self._config.objectives[index]) for index in isolated}
+        return {
+            index: functools.partial(self._metric_of, name=each.name)
+            for index, each in enumerate(self._config.objective_metrics)
+            if each.source is Source.ISOLATED
+        }
 
     def _metric_of(self, parameters: Mapping[str, Any], name: str) -> float:
         """An isolated metric of the student that has these parameters; NaN where it is unknown."""

@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Mapping
 
 from search_spaces.space import SearchSpace, student_of
-from study.config import SearchConfig
-from study.search.constraints import IsolatedMetrics, broken_by, parse_constraints
+from study.config import StudyConfig
+from study.search.constraints import IsolatedMetrics, broken_by
 from study.search.shares import method_shares
 from study.store import StudyStore
 from trainables.records import ORIGIN_ATTRIBUTE, TrialState
 
 
-def baselines(config: SearchConfig, space: SearchSpace, isolated: IsolatedMetrics) -> list[Mapping[str, object]]:
+def baselines(config: StudyConfig, space: SearchSpace, isolated: IsolatedMetrics) -> list[Mapping[str, object]]:
     """The space's baselines that are not known to break a constraint, of each method no more than its share."""
-    left = Counter(method_shares(config, space))
+    left = Counter(method_shares(config.search, space))
     chosen = []
     for baseline in space.baselines():
         method = str(baseline.get("method"))
@@ -21,17 +21,17 @@ def baselines(config: SearchConfig, space: SearchSpace, isolated: IsolatedMetric
             continue
         left[method] -= 1
         chosen.append(baseline)
-    return chosen[: config.num_trials]
+    return chosen[: config.search.num_trials]
 
 
 def _is_known_to_break(
-    baseline: Mapping[str, object], config: SearchConfig, space: SearchSpace, isolated: IsolatedMetrics
+    baseline: Mapping[str, object], config: StudyConfig, space: SearchSpace, isolated: IsolatedMetrics
 ) -> bool:
     try:
         student = student_of(space, baseline)
     except ValueError:  # it leaves a parameter to the sampler: nothing is known of it yet
         return False
-    return broken_by(parse_constraints(config.constraints), isolated(student)) is not None
+    return broken_by(config.constraints, isolated(student)) is not None
 
 
 def enqueue_baselines(store: StudyStore, space: SearchSpace, isolated: IsolatedMetrics) -> None:
@@ -39,6 +39,6 @@ def enqueue_baselines(store: StudyStore, space: SearchSpace, isolated: IsolatedM
     if any(trial.state is not TrialState.WAITING for trial in store.trials()):
         return
     waiting = [trial.system_attrs.get("fixed_params") for trial in store.study.get_trials(deepcopy=False)]
-    for baseline in baselines(store.config.search, space, isolated):
+    for baseline in baselines(store.config, space, isolated):
         if dict(baseline) not in waiting:
             store.study.enqueue_trial(dict(baseline), user_attrs={ORIGIN_ATTRIBUTE: "baseline"})

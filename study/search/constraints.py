@@ -31,20 +31,24 @@ class Constraint:
         return value - self.bound if self.is_upper else self.bound - value
 
 
-def parse_constraints(given: Mapping[str, str]) -> tuple[Constraint, ...]:
+def parse_constraints(given: Mapping[str, str], own: tuple[Metric, ...] = ()) -> tuple[Constraint, ...]:
     """Constraints from a bound for each metric's name, such as ``{"validation_accuracy": ">= 0.97"}``.
 
     A strict bound is refused: numbers that are measured do not come to exactly a bound, so that it would say the same.
 
+    Args:
+        given: by metric.
+        own: metrics that the study has beside the declared ones.
+
     Raises:
         ValueError: a metric is unknown or shown only, or a bound is none; the message names it and what is allowed.
     """
-    return tuple(_parse(name, text) for name, text in given.items())
+    return tuple(_parse(name, text, own) for name, text in given.items())
 
 
-def _parse(name: str, text: str) -> Constraint:
+def _parse(name: str, text: str, own: tuple[Metric, ...]) -> Constraint:
     try:
-        bounded = metric(name)
+        bounded = metric(name, own)
     except ValueError as error:
         raise ValueError(f"constraints: {error}") from error
     if bounded.source is Source.SHARED:
@@ -57,6 +61,15 @@ def _parse(name: str, text: str) -> Constraint:
     if match is None or not math.isfinite(bound):
         raise ValueError(f'constraints.{name} = "{text}": it must be "<= number" or ">= number", for example "<= 2.0"')
     return Constraint(bounded, match.group(1) == "<=", bound)
+
+
+def first_broken(constraints: tuple[Constraint, ...], metrics: Mapping[str, float | None]) -> str | None:
+    """The text of the first constraint that these metrics break; what is unknown breaks none. None: they keep all."""
+    for each in constraints:
+        value = metrics.get(each.metric.name)
+        if value is not None and each.violation(value) > 0.0:
+            return each.text
+    return None
 
 
 def broken_by(constraints: tuple[Constraint, ...], isolated: Mapping[str, float | None]) -> Constraint | None:

@@ -8,9 +8,11 @@ from typing import final
 import optuna
 
 from study.store import StudyStore
+from trainables.config import StudentConfig
 from trainables.metrics import Metric
 from trainables.records import (
     FACTS_ATTRIBUTE,
+    FAILURES_ATTRIBUTE,
     METRICS_ATTRIBUTE,
     PAUSED_ATTRIBUTE,
     REASON_ATTRIBUTE,
@@ -30,6 +32,7 @@ class Ledger:
         self._objectives = objectives
         self._study_id = store.storage.get_study_id_from_name(store.record.name)
         self._records = {record.number: record for record in store.trials()}
+        self._heard = dict[int, float]()  # when a trial began or last told of an epoch, by the monotonic clock
 
     def __getitem__(self, number: int) -> TrialRecord:
         """The trial as last told."""
@@ -58,6 +61,24 @@ class Ledger:
         """A process begins to train the trial, for the first time or again, as the `slot`-th at once."""
         spans = [*self[number].spans, (time.time(), None)]
         self.write(number, {SLOT_ATTRIBUTE: slot, SPANS_ATTRIBUTE: spans})
+        self._heard[number] = time.monotonic()
+
+    def seconds_unheard(self, number: int) -> float:
+        """Since its process began, or last told of an epoch; 0 where it never began."""
+        now = time.monotonic()
+        return now - self._heard.get(number, now)
+
+    def process_ended(self, number: int, reason: str) -> None:
+        """The trial's process ended before the trial did."""
+        failures = [*self[number].failures, reason]
+        self.write(number, {SPANS_ATTRIBUTE: self._closed_spans(number), FAILURES_ATTRIBUTE: failures})
+
+    def original_of(self, number: int, student: StudentConfig) -> int | None:
+        """Another trial of the very student that repeats none itself; None: there is none."""
+        for other in self.all():
+            if other.number != number and other.student == student and other.duplicate_of is None:
+                return other.number
+        return None
 
     def record_epoch(self, number: int, metrics: Mapping[str, float | None]) -> None:
         """Store the metrics after an epoch or a part of one; what comes again (after a restart) replaces itself."""
@@ -65,6 +86,7 @@ class Ledger:
         if epoch is None:
             raise ValueError(f"trial {number}: a result without its epoch")
         self.write(number, {epoch_attribute(epoch): _finite(metrics)})
+        self._heard[number] = time.monotonic()
 
     def pause(self, number: int, epoch: float, facts: Mapping[str, str]) -> None:
         """The trial holds no slot for now; its checkpoint waits until it goes on or is stopped."""

@@ -2,7 +2,7 @@
 
 # Shapes: N trials at a rung, M objectives. Every objective is better when it is more.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -10,13 +10,15 @@ import numpy as np
 from moocore import hypervolume, is_nondominated
 from numpy.typing import NDArray
 
+from study.search.candidates import Candidate
+from study.search.endings import Endings, Traits
 from study.search.improvement import expected_improvement
-from study.search.projection import MIN_COMPLETE, end_line
+from study.search.projection import MIN_COMPLETE
 from trainables.records import RungAction, RungDecision
 
 Array = NDArray[np.float64]
 
-NUM_PEERS = 12
+NUM_PEERS = 32
 MARGIN_FRACTION = 0.1
 
 
@@ -34,11 +36,11 @@ class Standing:
 class ParetoHalving:
     """At each rung a trial goes on while it is expected to add enough to the front, at its own cost.
 
-    What a trial will be worth at its end is projected from what it shows at the rung: by a line through the trials of
-    like cost that have shown something there and have come to their end, and the variance about it. Known objectives
-    need no projection. What it is expected to add is its expected hypervolume improvement over the others that came to
-    the rung, as they ended or are projected to end, as a share of the hypervolume of them all; it goes on where that is
-    at least `least_gain`.
+    What a trial will be worth at its end is projected from what it shows at the rung and from what it is, its
+    parameters, as those of like cost have done that have shown something there and have come to their end. Known
+    objectives need no projection. What it is expected to add is its expected hypervolume improvement over the others
+    that came to the rung, as they ended or are projected to end, as a share of the hypervolume of them all; it goes on
+    where that is at least `least_gain`.
 
     Until three trials that came to the rung have come to their end nothing can be projected. As in ASHA (Li et al.
     2020, "A system for massively parallel hyperparameter tuning") the `keep_fraction` that adds most at the rung itself
@@ -51,18 +53,29 @@ class ParetoHalving:
         least_gain: of the hypervolume; a trial that is expected to add less does not go on.
         keep_fraction: of the trials that came to a rung, those that go on while nothing can be projected.
         pauses: whether a trial that does not go on may later.
+        point_of: the parameters of the trial that has this number; None: trials are told apart by what they show alone.
 
     Raises:
         ValueError: every objective is known.
     """
 
-    def __init__(self, is_known_M: Sequence[bool], *, least_gain: float, keep_fraction: float, pauses: bool) -> None:
+    def __init__(
+        self,
+        is_known_M: Sequence[bool],
+        *,
+        least_gain: float,
+        keep_fraction: float,
+        pauses: bool,
+        point_of: Callable[[int], Candidate] | None = None,
+    ) -> None:
         if all(is_known_M):
             raise ValueError("every objective is known before training: there is nothing to judge a trial by")
         self._is_known_M = np.array(is_known_M)
         self._least_gain = least_gain
         self._keep_fraction = keep_fraction
         self._pauses = pauses
+        self._traits = Traits(point_of)
+        self._endings: dict[tuple[float, int, tuple[int, ...], int], Endings] = {}
         self._rungs: dict[float, dict[int, tuple[float, ...]]] = {}  # by epoch, what each trial showed there
         self._ends: dict[int, tuple[float, ...]] = {}
         self._decisions: dict[tuple[int, float], RungDecision] = {}
@@ -134,20 +147,25 @@ class ParetoHalving:
     def _standing(self, epoch: float) -> Standing:
         rung = dict(sorted(self._rungs[epoch].items()))  # whoever came first: after a restart that is forgotten
         shown_NM: Array = np.array(list(rung.values()), dtype=np.float64)
+        numbers_N = np.array(list(rung))
         has_ended_N = np.array([number in self._ends for number in rung])
         ends_NM: Array = np.array([self._ends.get(number, (np.nan,) * shown_NM.shape[1]) for number in rung])
         num_ended = int(has_ended_N.sum())
         means_NM, deviations_NM = np.where(has_ended_N[:, None], ends_NM, shown_NM), np.zeros_like(shown_NM)
         if num_ended >= MIN_COMPLETE:
             unended = np.flatnonzero(~has_ended_N)
+            traits = self._traits.of(list(rung))
             costs, kinds = np.unique(shown_NM[np.ix_(unended, self._is_known_M)], axis=0, return_inverse=True)
             for kind, cost in enumerate(costs):
                 rows = unended[kinds.reshape(-1) == kind]  # trials of one cost have the same peers
                 peers = self._peers(shown_NM, has_ended_N, cost)
                 for objective in np.flatnonzero(~self._is_known_M):
-                    line = end_line(shown_NM[peers, objective], ends_NM[peers, objective])
-                    means_NM[rows, objective] = line.intercept + line.slope * shown_NM[rows, objective]
-                    deviations_NM[rows, objective] = line.variance**0.5
+                    key = epoch, int(objective), tuple(numbers_N[peers].tolist()), traits.shape[1]
+                    if key not in self._endings:
+                        arrays = shown_NM[peers, objective], ends_NM[peers, objective], traits[peers]
+                        self._endings[key] = Endings(*arrays)
+                    told = self._endings[key].of(shown_NM[rows, objective], traits[rows])
+                    means_NM[rows, objective], deviations_NM[rows, objective] = told
         else:
             means_NM = shown_NM  # all as they were here: an end is no match for a beginning
         return Standing(tuple(rung), means_NM, deviations_NM, num_ended)

@@ -4,20 +4,20 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import optuna
 from optuna.trial import Trial
 
 from search_spaces.space import SearchSpace
-from study.config import SearchConfig
-from study.search.asking import Asking
-from study.search.constraints import IsolatedMetrics, broken_by, parse_constraints
+from study.search.asking import Asked, Asking
+from study.search.constraints import IsolatedMetrics, broken_by, first_broken
 from study.search.ledger import Ledger
+from study.search.process_ends import ProcessEnds
+from study.search.settings import SearchConfig
 from study.search.stopping import EarlyStopping
 from study.store import StudyStore
 from trainables.config import StudentConfig
-from trainables.metrics import Metric, metric
 from trainables.records import (
     BREAKS_ATTRIBUTE,
     DUPLICATE_ATTRIBUTE,
@@ -42,6 +42,7 @@ class Proposal:
     isolated: Mapping[str, float | None]
     num_stored_reports: int
     report_at: tuple[float, ...]
+    num_failures: int = 0
 
 
 @final
@@ -62,10 +63,12 @@ class Proposer:
         self._isolated = isolated
         self._config: SearchConfig = store.config.search
         self._num_trials = num_trials if num_trials is not None else self._config.num_trials
-        self._objectives: tuple[Metric, ...] = tuple(metric(name) for name in store.config.objectives)
-        self._constraints = parse_constraints(self._config.constraints)
+        self.own_metrics = store.config.own_metrics
+        self._objectives = store.config.objective_metrics
+        self._constraints = store.config.constraints
         self._asking = Asking(store.config, space, isolated, store.evidence)
         self._ledger = Ledger(store, self._objectives)
+        self.ends = ProcessEnds(store, self._ledger)
         self._stopping = self._early_stopping()
         self._do_what_was_decided()
         unfinished = [each for each in self.records() if each.state is TrialState.RUNNING and not each.is_paused]
@@ -159,7 +162,7 @@ class Proposer:
             if value is None or not math.isfinite(value):
                 self._end(number, optuna.trial.TrialState.FAIL, metrics, facts, reason=f"{each.name} is {value}")
                 return
-        broken = self._broken(metrics)
+        broken = first_broken(self._constraints, metrics)
         if broken is not None:
             self._ledger.write(number, {BREAKS_ATTRIBUTE: broken})
         self._end(number, optuna.trial.TrialState.COMPLETE, metrics, facts)
@@ -172,6 +175,14 @@ class Proposer:
         """The trial has no result, and trying again would give none."""
         self._end(number, optuna.trial.TrialState.FAIL, {}, {}, reason=reason)
 
+    def process_ended(self, number: int, limit_s: float | None) -> None:
+        """The trial's process ended before the trial: it goes on from its checkpoint, unless that was too often."""
+        self.ends.ended(number, limit_s)
+        if (reason := self.ends.hopeless(number)) is not None:
+            self.fail(number, reason)
+        else:
+            self._interrupted.appendleft(number)
+
     def _is_exhausted(self) -> bool:
         """Whether so many asks in a row were in vain that the space seems to hold no other student."""
         return bool(self._store.study.user_attrs.get(EXHAUSTED_ATTRIBUTE, False))
@@ -182,7 +193,7 @@ class Proposer:
     def _ask(self) -> tuple[int, StudentConfig]:
         waiting = [each.number for each in self.records() if each.state is TrialState.WAITING]
         number = min(waiting, default=len(self.records()))
-        self._store.study.sampler = self._asking.sampler(number, *self._asked(), is_enqueued=bool(waiting))
+        self._store.study.sampler = self._asking.sampler(number, self._asked(), is_enqueued=bool(waiting))
         trial = self._store.study.ask()
         if trial.number != number:
             raise RuntimeError(
@@ -190,15 +201,14 @@ class Proposer:
             )
         return number, self._suggest(trial)
 
-    def _asked(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The parameters of the trials that count, and of those that do not."""
-        asked = [(each.counts, dict[str, Any](each.parameters)) for each in self.records() if each.student is not None]
-        return [own for counts, own in asked if counts], [own for counts, own in asked if not counts]
+    def _asked(self) -> list[Asked]:
+        """The trials that have been asked for, by number."""
+        return [Asked(each.parameters, each.counts) for each in self.records() if each.student is not None]
 
     def _configure_again(self, number: int) -> StudentConfig:
         """A driver died after it asked for the trial and before it stored the student: the same is asked again."""
         is_enqueued = self._ledger[number].origin is not None
-        self._store.study.sampler = self._asking.sampler(number, *self._asked(), is_enqueued=is_enqueued)
+        self._store.study.sampler = self._asking.sampler(number, self._asked(), is_enqueued=is_enqueued)
         return self._suggest(Trial(self._store.study, self._ledger.trial_id(number)))
 
     def _suggest(self, trial: Trial) -> StudentConfig:
@@ -207,7 +217,7 @@ class Proposer:
         student = student.model_copy(update={"training": training})
         number = trial.number
         self._ledger.refresh(number)
-        original = self._original_of(number, student)
+        original = self._ledger.original_of(number, student)
         self._ledger.write(
             number,
             {ORIGIN_ATTRIBUTE: self._ledger[number].origin or "search"}
@@ -215,12 +225,6 @@ class Proposer:
             | {STUDENT_ATTRIBUTE: student.model_dump(mode="json")},  # last: with it the trial is configured
         )
         return student
-
-    def _original_of(self, number: int, student: StudentConfig) -> int | None:
-        for other in self.records():
-            if other.number != number and other.student == student and other.duplicate_of is None:
-                return other.number
-        return None
 
     def _settle_duplicate(self, number: int) -> bool:
         """Whether the trial repeats another; if that one has ended, tell this one the same."""
@@ -245,29 +249,27 @@ class Proposer:
         self.prune(number, self._isolated(student), {}, f"not trained: it breaks {broken.text}")
         return True
 
-    def _broken(self, metrics: Mapping[str, float | None]) -> str | None:
-        """The first constraint that these metrics break; what is unknown breaks none."""
-        for each in self._constraints:
-            value = metrics.get(each.metric.name)
-            if value is not None and each.violation(value) > 0.0:
-                return each.text
-        return None
-
     def _proposal(self, number: int, student: StudentConfig) -> Proposal:
         report_at = () if self._stopping is None else self._stopping.epochs(student)
         num_stored = len(self._ledger[number].epochs)
-        return Proposal(number, student, dict(self._isolated(student)), num_stored, report_at)
+        num_failures = len(self._ledger[number].failures)
+        return Proposal(number, student, dict(self._isolated(student)), num_stored, report_at, num_failures)
 
     def _early_stopping(self) -> EarlyStopping | None:
         if self._config.early_stopping == "none":
             return None
-        stopping = EarlyStopping(self._config, self._objectives, self._isolated, self._ledger.write)
+        stopping = EarlyStopping(
+            self._config, self._objectives, self._isolated, self._ledger.write, self._space.suggest
+        )
         stopping.rebuild(self.records())
         return stopping
 
     def _do_what_was_decided(self) -> None:
-        """What early stopping had decided when an earlier driver died, and it had not done."""
+        """What had been decided when an earlier driver died, and it had not done."""
         for record in self.records():
+            if (hopeless := self.ends.hopeless(record.number)) is not None:
+                self.fail(record.number, hopeless)
+                continue
             decision = record.pending_decision
             if decision is None:
                 continue

@@ -14,13 +14,14 @@ from optuna.trial import TrialState as OptunaState
 from analysis.curves import RecordedTrial
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
-from study.search.asking import Asking
+from study.search.asking import Asked, Asking
 from study.search.baselines import baselines
-from study.search.constraints import broken_by, parse_constraints
+from study.search.candidates import Candidate
+from study.search.constraints import broken_by
 from study.search.pareto_halving import ParetoHalving
 from study.search.proposer import MAX_ASKED_IN_VAIN
 from trainables.config import StudentConfig
-from trainables.metrics import Metric, Source, as_minimized, metric
+from trainables.metrics import Metric, Source, as_minimized
 from trainables.records import (
     METRICS_ATTRIBUTE,
     OBJECTIVES_ATTRIBUTE,
@@ -95,20 +96,21 @@ class Replay:
         self._config = config
         self._space = space
         self._answer = answer
-        self._objectives = [metric(name) for name in config.objectives]
+        self._objectives = config.objective_metrics
         self._isolated = isolated
-        self._constraints = parse_constraints(config.search.constraints)
+        self._constraints = config.constraints
         self._asking = Asking(config, space, isolated, evidence)
-        self._halving = self._early_stopping()
         self._study = optuna.create_study(directions=[each.direction.value for each in self._objectives])
         self._study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(config.objectives))
-        self._baselines = baselines(config.search, space, isolated)
+        self._baselines = baselines(config, space, isolated)
         for baseline in self._baselines:
             self._study.enqueue_trial(dict(baseline))
         self._num_workers = num_workers
         self._trials: dict[int, ReplayedTrial] = {}
         self._asked: dict[int, Trial] = {}
-        self._in_vain: list[Mapping[str, Any]] = []
+        self._points: dict[int, Candidate] = {}
+        self._halving = self._early_stopping()
+        self._history: list[Asked] = []
         self._by_student: dict[tuple[tuple[str, Any], ...], int] = {}
         self._duplicates: dict[int, list[Trial]] = {}
         self._paused: dict[int, float] = {}
@@ -139,6 +141,7 @@ class Replay:
             least_gain=halving.least_gain,
             keep_fraction=halving.keep_fraction,
             pauses=halving.pauses,
+            point_of=self._points.__getitem__,
         )
 
     def _fill(self, now: float) -> None:
@@ -172,22 +175,22 @@ class Replay:
                 return None
             number = len(self._study.get_trials(deepcopy=False, states=_ASKED))
             is_enqueued = number < len(self._baselines)
-            asked = [each.parameters for each in self._trials.values()]
-            self._study.sampler = self._asking.sampler(number, asked, self._in_vain, is_enqueued=is_enqueued)
+            self._study.sampler = self._asking.sampler(number, self._history, is_enqueued=is_enqueued)
             trial = self._study.ask()
             student = self._space.suggest(trial)
             if broken_by(self._constraints, self._isolated(student)) is not None:
                 self._study.tell(trial, state=OptunaState.PRUNED)
-                self._in_vain.append(trial.params)
+                self._history.append(Asked(trial.params, counts=False))
                 continue
             parameters = trial.params
             self._asked[trial.number] = trial
+            self._points[trial.number] = Candidate(parameters, trial.distributions)
             original = self._by_student.get(key := tuple(sorted(parameters.items())))
+            self._history.append(Asked(parameters, counts=original is None))
             if original is None:
                 self._by_student[key] = trial.number
                 self._trials[trial.number] = ReplayedTrial(trial.number, parameters, self._answer(parameters, student))
                 return trial.number
-            self._in_vain.append(parameters)
             self._repeat(trial, original)
         self._is_exhausted = True
         return None

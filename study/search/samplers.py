@@ -17,8 +17,8 @@ from optuna.samplers import (
 )
 from optuna.trial import FrozenTrial
 
-from study.config import SearchConfig
 from study.search.constraints import Constraint
+from study.search.settings import SearchConfig
 from trainables.registry import resolve
 
 SAMPLERS = {

@@ -1,7 +1,10 @@
 """Early stopping as Ray Tune's scheduler: asks what becomes of a trial at each result, and leaves the rest to Tune."""
 
+import pickle
+from pathlib import Path
 from typing import Any, final
 
+from ray.exceptions import RayTaskError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from study.search.proposer import Proposer
@@ -30,6 +33,24 @@ class StudyScheduler(FIFOScheduler):
         """An epoch of a trial, or a part of one, has ended."""
         if result["epoch"] is None:
             return TrialScheduler.CONTINUE
-        decision = self._proposer.judge(result["number"], of_training(result))
+        decision = self._proposer.judge(result["number"], of_training(result, self._proposer.own_metrics))
         goes_on = decision is None or decision.action is RungAction.GO_ON
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+    def on_trial_error(self, tune_controller: object, trial: Any) -> None:  # noqa: ARG002 - Tune's signature
+        """A trial's process ended. The searcher is told next, and not of what: here it is noted.
+
+        One that ended with a node whose drain was announced as a preemption does not come here: Tune counts nothing
+        and starts it again by itself.
+        """
+        self._proposer.ends.note(trial.config["number"], _error_of(trial))
+
+
+def _error_of(trial: Any) -> BaseException | None:
+    """What Tune has just written down, in a folder of this driver's session; None: nothing that can be read."""
+    try:
+        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # noqa: S301 - this process wrote it
+    except Exception:  # noqa: BLE001 - an exception of a user's own may not come back; what is lost is a word
+        return None
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    return cause if isinstance(cause, BaseException) else None

@@ -9,18 +9,29 @@ from ray.tune.search import Searcher
 from study.search.proposer import Proposal, Proposer
 from study.search.slots import Slots
 from trainables.config import TrialAssignment
-from trainables.metrics import Source, is_metric, metric
+from trainables.metrics import Metric, Source, is_metric, metric
 from trainables.records import RungAction
 
 
 @final
 class StudySearcher(Searcher):
-    """Hands a trial to each slot, and asks for the next as soon as one starts: a slot does not wait for the sampler."""
+    """Hands a trial to each slot, and asks for the next as soon as one starts: a slot does not wait for the sampler.
+
+    Where trials have shares of a GPU of their own, the next one waits for as much as it asks for: what is handed out
+    too early was chosen without what the others will have shown.
+    """
 
     def __init__(
-        self, proposer: Proposer, assign: Callable[[Proposal], TrialAssignment], slots: Slots, num_slots: int
+        self,
+        proposer: Proposer,
+        assign: Callable[[Proposal], TrialAssignment],
+        slots: Slots,
+        num_slots: int,
+        num_gpus: int = 0,
     ) -> None:
         super().__init__()
+        self._num_gpus = num_gpus
+        self._shares: dict[str, float] = {}  # of a GPU, of those that were handed out
         self._proposer = proposer
         self._slots = slots
         self._assign = assign
@@ -28,6 +39,7 @@ class StudySearcher(Searcher):
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ask")
         self._asked: Future[Proposal | None] | None = None
         self._numbers: dict[str, int] = {}
+        self._limits: dict[int, float | None] = {}  # of a step of each trial, in seconds
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher for `Tuner.restore`, which a study does not use: the storage is the truth."""
@@ -51,7 +63,7 @@ class StudySearcher(Searcher):
                 self._ask()
             return given
         asked = self._asked or self._ask()
-        if self._numbers and not asked.done():
+        if self._numbers and not (asked.done() and self._has_room(asked.result())):
             return None
         proposal = asked.result()
         if proposal is not None:
@@ -72,18 +84,26 @@ class StudySearcher(Searcher):
         """A trial's end; its last result comes here only."""
         self._await_ask()
         number = self._numbers.pop(trial_id, None)
+        self._shares.pop(trial_id, None)
         if number is None:
             return
         if error or result is None or "number" not in result:
-            self._proposer.fail(number, "its process ended without a result, again and again")
+            self._proposer.process_ended(number, self._limits[number])
         elif result["failure"] is not None:
             self._proposer.fail(number, str(result["failure"]))
         else:
             self._end(number, result)
 
     def _given(self, trial_id: str, proposal: Proposal) -> dict[str, Any]:
-        self._numbers[trial_id] = proposal.number
-        return self._assign(proposal).model_dump(mode="json")
+        assignment = self._assign(proposal)
+        self._numbers[trial_id], self._shares[trial_id] = proposal.number, assignment.gpus
+        self._limits[proposal.number] = assignment.max_step_s
+        return assignment.model_dump(mode="json")
+
+    def _has_room(self, proposal: Proposal | None) -> bool:
+        """Whether the GPUs have as much left as it asks for."""
+        share = 0.0 if proposal is None else self._assign(proposal).gpus
+        return share == 0.0 or sum(self._shares.values()) + share <= self._num_gpus
 
     def _await_ask(self) -> None:
         """With one worker, what is asked ahead is asked before a result is known, whichever is the faster."""
@@ -103,7 +123,7 @@ class StudySearcher(Searcher):
     def _end(self, number: int, result: dict[str, Any]) -> None:
         metrics_of_epoch = self._epoch(result)
         self._proposer.record_epoch(number, metrics_of_epoch)
-        metrics = {name: value for name, value in result.items() if is_metric(name)}
+        metrics = {name: value for name, value in result.items() if is_metric(name, self._proposer.own_metrics)}
         metrics |= metrics_of_epoch
         facts: dict[str, str] = {name: str(result[name]) for name in ("hostname", "pid", "device") if name in result}
         if result["finished"]:
@@ -118,12 +138,14 @@ class StudySearcher(Searcher):
 
     def _epoch(self, result: dict[str, Any]) -> dict[str, float | None]:
         co_tenants = self._slots.num_co_tenants(result["number"], str(result.get("node_ip", "")))
-        return {**of_training(result), "num_co_tenants": float(co_tenants)}
+        return {**of_training(result, self._proposer.own_metrics), "num_co_tenants": float(co_tenants)}
 
 
-def of_training(result: dict[str, Any]) -> dict[str, float | None]:
-    """What an epoch changed: isolated metrics are the same in each and stand with the trial."""
+def of_training(result: dict[str, Any], own: tuple[Metric, ...]) -> dict[str, float | None]:
+    """What an epoch changed, of the study's `own` metrics too: isolated ones are the same in each, with the trial."""
     changed = {
-        name: value for name, value in result.items() if is_metric(name) and metric(name).source is not Source.ISOLATED
+        name: value
+        for name, value in result.items()
+        if is_metric(name, own) and metric(name, own).source is not Source.ISOLATED
     }
     return {"epoch": result["epoch"], **changed}

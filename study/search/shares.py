@@ -9,8 +9,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from search_spaces.space import SearchSpace
-from study.config import SearchConfig
 from study.search.candidates import finite_choices, trace
+from study.search.settings import SearchConfig
 
 MAX_BALANCED_VALUES = 100
 MAX_IN_VAIN = 10

@@ -1,5 +1,6 @@
-"""Which trials run at this moment, on which of the concurrent slots, and beside how many others."""
+"""Which trials run at this moment, on which of the concurrent slots, beside how many; and how many there could be."""
 
+import math
 from typing import final
 
 
@@ -31,3 +32,9 @@ class Slots:
         self._places[number] = place
         others = (other for other in self._slots if other != number)
         return sum(self._places.get(other, place) == place for other in others)
+
+
+def num_fitting(num_cpus: float, num_gpus: float, *, cpus: float, gpus: float) -> int:
+    """How many trials a node holds; a trial's share of a GPU is of one GPU, never of two."""
+    by_cpu = math.floor(num_cpus / cpus)
+    return by_cpu if gpus == 0.0 else min(by_cpu, math.floor(num_gpus) * math.floor(1.0 / gpus))

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
-from study.config import SearchConfig
+from study.search.candidates import Candidate, trace
 from study.search.constraints import IsolatedMetrics
 from study.search.pareto_halving import ParetoHalving
+from study.search.settings import SearchConfig
 from trainables.config import StudentConfig
 from trainables.metrics import Metric, Source, as_minimized
 from trainables.records import RungDecision, TrialRecord, decision_attribute
@@ -23,6 +24,7 @@ class EarlyStopping:
         objectives: of the study.
         isolated: what is known of a student before it is trained.
         write: stores attributes of a trial.
+        suggest: the space, which tells what a trial's parameters are drawn from.
     """
 
     def __init__(
@@ -31,16 +33,20 @@ class EarlyStopping:
         objectives: Sequence[Metric],
         isolated: IsolatedMetrics,
         write: Callable[[int, Mapping[str, object]], None],
+        suggest: Callable[[Any], object],
     ) -> None:
         self._config = config
         self._objectives = objectives
         self._isolated = isolated
         self._write = write
+        self._suggest = suggest
+        self._points: dict[int, Candidate] = {}
         self._halving = ParetoHalving(
             [each.source is Source.ISOLATED for each in objectives],
             least_gain=config.halving.least_gain,
             keep_fraction=config.halving.keep_fraction,
             pauses=config.halving.pauses,
+            point_of=self._points.__getitem__,
         )
 
     def rebuild(self, records: Sequence[TrialRecord]) -> None:
@@ -51,6 +57,7 @@ class EarlyStopping:
             for decision in record.decisions:
                 values = self._values(record, told.get(decision.epoch, {}))
                 if values is not None:  # a driver may have died between the decision and its epoch, which comes again
+                    self._point(record)
                     self._halving.restore(record.number, values, decision)
 
     def ended(self, record: TrialRecord) -> None:
@@ -67,6 +74,7 @@ class EarlyStopping:
         values = self._values(record, metrics)
         if values is None:
             return None
+        self._point(record)
         known = next((each for each in record.decisions if each.epoch == epoch), None)
         if known is not None:  # told again after a restart
             if all(each["epoch"] != epoch for each in record.epochs):
@@ -89,6 +97,11 @@ class EarlyStopping:
     def epochs(self, student: StudentConfig) -> tuple[float, ...]:
         """Of the rungs that the student comes to."""
         return self._config.halving.epochs_of_rungs(student.training.epochs)
+
+    def _point(self, record: TrialRecord) -> None:
+        """Remember what the trial is."""
+        if record.number not in self._points:
+            self._points[record.number] = trace(self._suggest, lambda name, _: record.parameters[name])
 
     def _store(self, number: int, decision: RungDecision) -> None:
         self._write(number, {decision_attribute(decision.epoch): decision.model_dump(mode="json")})

@@ -8,11 +8,11 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from study.config import SearchConfig
 from study.search.constraints import parse_constraints
 from study.search.known_cost import KnownCostSampler
 from study.search.known_cost_search import known_cost, learning_curve
 from study.search.samplers import SamplingContext
+from study.search.settings import SearchConfig
 from tests.study.search.toy_space import complete, cost, error, labels, study_of, suggest
 from trainables.records import METRICS_ATTRIBUTE, epoch_attribute
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.samplers import RandomSampler
 
 import search_spaces
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
 from study.search.replay import Curve, Replay, ReplayedTrial
+from study.search.samplers import Proposals, SamplingContext
 from tests.study.halving_study import curve, driver, halving_config, halving_space, isolated
 from tests.study.test_proposer import TwoStudents
 from trainables.config import NamedConfig, StudentConfig
@@ -119,3 +121,20 @@ def test_grid_is_replayed_whole_and_no_student_twice() -> None:
     space = search_spaces.build(NamedConfig(name="cnn_distillation", options=options))
     trials = replayed(halving_config(sampler="grid", num_trials=20, early_stopping="none"), space)
     assert len({tuple(sorted(trial.parameters.items())) for trial in trials.values()}) == len(trials) == 20
+
+
+def stubborn(_: SamplingContext) -> Proposals:
+    """Asks for the same student again and again."""
+    return lambda _seed, _fixed: RandomSampler(seed=0)
+
+
+def test_sampler_that_repeats_itself_does_not_end_the_search_of_a_space_that_holds_others() -> None:
+    options = {"widths": (1, 2), "batch_sizes": (64,), "steps": 2, "epochs": 2}
+    space = search_spaces.build(NamedConfig(name="cnn_distillation", options=options))
+    config = halving_config(
+        sampler=f"{__name__}:stubborn",
+        num_trials=20,
+        trials_per_method={"labels": 4, "kd": 16},
+        early_stopping="none",
+    )
+    assert len(replayed(config, space)) == 20

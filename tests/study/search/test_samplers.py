@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from study.config import SearchConfig
 from study.search.samplers import SAMPLERS, SamplingContext, proposals
+from study.search.settings import SearchConfig
 from tests.study.search.toy_space import cost, error, study_of, suggest
 
 
