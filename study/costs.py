@@ -1,16 +1,15 @@
-"""What a study will cost before it is run: work counted, images and files in bytes; hours once speeds are measured."""
+"""What a study will cost before it is run: work counted, images and files in bytes."""
 
 from dataclasses import dataclass
 
-from analysis.wording import duration
+from analysis.wording import size_text
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
-from study.preflight import tried_students, tried_trials
+from study.preflight import outputs_choice, tried_students, tried_trials
 from trainables import models
 from trainables.config import ModelConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.hardware.peaks import training_flops_per_image
-from trainables.measurements import ProfilesRecord
 from trainables.models import num_parameters
 from trainables.records import own_parameter
 
@@ -22,7 +21,7 @@ NUM_POINTS = 1_000
 class StudyCost:
     """Floating-point operations of each part's training passes, without what early stopping saves; and bytes.
 
-    The passes of a live teacher beside its students, evaluation and measuring are not counted.
+    The passes of the teacher for its students, evaluation and measuring are not counted.
     """
 
     teacher_flops: float
@@ -57,14 +56,15 @@ def study_cost(config: StudyConfig, space: SearchSpace, data: TrainingData) -> S
     largest = max(of_network[s.model.key][1] for s in students)
     num_runs = num_verified_runs(config, space)
     pixels = data.train.images_NCHW[:1].nbytes
-    outputs = (num_images + len(data.validation)) * data.num_classes * BYTES_A_NUMBER
+    logits = (num_images + len(data.validation)) * data.num_classes * BYTES_A_NUMBER
+    of_views = outputs_choice(config, space, data).num_bytes
     weights = of_network[teacher.network.key][1] + largest * (config.search.num_trials + num_runs)
     return StudyCost(
         teacher_flops=teaching,
         search_flops=mean * config.search.num_trials,
         verify_flops=mean * num_runs,
         image_bytes=pixels * (num_images + len(data.validation)),
-        disk_bytes=outputs * (1 + len(config.assistants)) + BYTES_A_NUMBER * weights,
+        disk_bytes=logits * (1 + len(config.assistants)) + BYTES_A_NUMBER * weights + of_views,
     )
 
 
@@ -83,37 +83,6 @@ def cost_words(cost: StudyCost) -> str:
     parts = [("teacher", cost.teacher_flops), ("search", cost.search_flops), ("verification", cost.verify_flops)]
     shares = ", ".join(f"{name} {100 * flops / total:.0f} %" for name, flops in parts if total)
     return (
-        f"at most {total:.2g} FLOP of training ({shares}); {_size(cost.image_bytes)} of images once a node, about "
-        f"{_size(cost.disk_bytes)} of weights and outputs on disk; hours are told once the networks have been measured"
+        f"at most {total:.2g} FLOP of training ({shares}); {size_text(cost.image_bytes)} of images once a node, about "
+        f"{size_text(cost.disk_bytes)} of weights and outputs on disk"
     )
-
-
-def search_seconds(config: StudyConfig, space: SearchSpace, num_images: int, profiles: ProfilesRecord) -> float | None:
-    """Training time of all trials of the search, one after another, at the speeds at which they were measured alone.
-
-    A trial is taken for the mean of students that are tried beforehand. None where a speed is not known.
-    """
-    students = tried_students(space, config.seed)
-    speeds = [
-        profiles.students[each.model.key].metrics(each.training.batch_size).get("train_images_per_s")
-        for each in students
-    ]
-    known = [speed for speed in speeds if speed]
-    if len(known) < len(students):
-        return None
-    seconds = [
-        each.training.epochs * num_images * each.transfer.share / speed
-        for each, speed in zip(students, known, strict=True)
-    ]
-    return sum(seconds) / len(seconds) * config.search.num_trials
-
-
-def time_words(seconds: float, num_slots: int) -> str:
-    """The same for people: of all slots together, and by the clock if they do not slow each other down."""
-    by_clock = duration(seconds / num_slots)
-    whole = f"about {duration(seconds)} of training by measured speeds, {by_clock} on {num_slots} slots"
-    return f"{whole}, if none is stopped"
-
-
-def _size(num_bytes: int) -> str:
-    return f"{num_bytes / 2**20:,.0f} MiB" if num_bytes < 2**30 else f"{num_bytes / 2**30:,.1f} GiB"

@@ -1,7 +1,7 @@
 """Every number a trial may report, declared once: its name, unit and direction. Signs flip in `as_minimized` alone."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,25 +73,30 @@ NEEDS_GPU = frozenset({"gpu_utilization_fraction", "peak_memory_mib", "energy_jo
 _LATENCY = re.compile(r"latency_(p50|p90|p99)_ms_batch([1-9][0-9]*)")
 
 
-def metric(name: str) -> Metric:
+def metric(name: str, own: Iterable[Metric] = ()) -> Metric:
     """The metric called `name`; latencies exist for every percentile (50, 90, 99) and inference batch size.
+
+    Args:
+        name: of the metric.
+        own: those that a study has beside them (`StudyConfig.own_metrics`, `StudyRecord.own_metrics`).
 
     Raises:
         ValueError: there is no such metric; the message lists all that there are.
     """
-    if name in METRICS:
-        return METRICS[name]
+    known = METRICS | _declare(*own)
+    if name in known:
+        return known[name]
     match = _LATENCY.fullmatch(name)
     if match is None:
-        allowed = ", ".join([*METRICS, "latency_p50_ms_batch<N>", "latency_p90_ms_batch<N>", "latency_p99_ms_batch<N>"])
+        allowed = ", ".join([*known, "latency_p50_ms_batch<N>", "latency_p90_ms_batch<N>", "latency_p99_ms_batch<N>"])
         raise ValueError(f'unknown metric "{name}": allowed are {allowed}')
     percentile, batch_size = match.groups()
     return Metric(name, f"{percentile} latency at batch {batch_size}", "ms", Direction.MINIMIZE, Source.ISOLATED)
 
 
-def is_metric(name: str) -> bool:
-    """Whether `name` is a metric's."""
-    return name in METRICS or _LATENCY.fullmatch(name) is not None
+def is_metric(name: str, own: Iterable[Metric] = ()) -> bool:
+    """Whether `name` is a metric's, one of a study's `own` among them."""
+    return name in METRICS or _LATENCY.fullmatch(name) is not None or any(each.name == name for each in own)
 
 
 def latency_name(percentile: int, batch_size: int) -> str:

@@ -4,12 +4,10 @@ import pytest
 
 import search_spaces
 from study.config import read_config
-from study.costs import StudyCost, cost_words, num_verified_runs, search_seconds, study_cost, time_words
+from study.costs import StudyCost, cost_words, num_verified_runs, study_cost
 from tests.factories import study_config, training_data
-from tests.profiles import architecture_profile
 from trainables.config import ModelConfig, NamedConfig
 from trainables.hardware.peaks import training_flops_per_image
-from trainables.measurements import ProfilesRecord
 from trainables.models import build
 
 SPACE = NamedConfig(name="cnn_distillation", options={"widths": (2,), "batch_sizes": (32,), "epochs": 3})
@@ -55,22 +53,15 @@ def test_teacher_that_is_brought_costs_no_training() -> None:
     assert study_cost(config, search_spaces.build(SPACE), training_data()).teacher_flops == 0.0
 
 
-def profiles(batch_size: int) -> ProfilesRecord:
-    """At 5,000 images a second."""
-    student = architecture_profile(ModelConfig(name="cnn", options={"width": 2}), batch_sizes=(batch_size,))
-    return ProfilesRecord(fingerprint="f", teacher=student, students={student.model.key: student})
-
-
-def test_hours_follow_from_the_measured_speeds() -> None:
-    """24 trials of 3 epochs of 1,000 images."""
-    config = study_config(space=SPACE.model_dump(), search={"num_trials": 24})
-    seconds = search_seconds(config, search_spaces.build(SPACE), 1_000, profiles(32))
-    assert seconds == pytest.approx(24 * 3 * 1_000 / 5_000)
-
-
-def test_unknown_speed_gives_no_hours() -> None:
-    config = study_config(space=SPACE.model_dump(), search={"num_trials": 24})
-    assert search_seconds(config, search_spaces.build(SPACE), 1_000, profiles(64)) is None
+def test_stored_views_lie_on_the_disk_beside_the_weights() -> None:
+    """12 trials of kd in 3 epochs: logits of 120 images in three classes for 3 views, 4 bytes each."""
+    kd = SPACE.model_copy(update={"options": {**SPACE.options, "methods": ("kd",)}})
+    shifted = kd.model_copy(update={"options": {**kd.options, "shift_pixels": 2}})
+    plain, stored = (
+        study_cost(study_config(space=each.model_dump()), search_spaces.build(each), training_data())
+        for each in (kd, shifted)
+    )
+    assert stored.disk_bytes - plain.disk_bytes == 3 * 120 * 3 * 4
 
 
 def test_words_name_the_parts() -> None:
@@ -79,5 +70,3 @@ def test_words_name_the_parts() -> None:
         "at most 1e+16 FLOP of training (teacher 10 %, search 80 %, verification 10 %); 1 MiB of images"
     )
     assert "about 3.0 GiB of weights and outputs" in said
-    took = "about 2 h 00 min of training by measured speeds, 30 min on 4 slots, if none is stopped"
-    assert time_words(7200.0, 4) == took
