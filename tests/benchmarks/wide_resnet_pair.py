@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.config import (
     AugmentationConfig,
@@ -17,8 +17,9 @@ from trainables.config import (
 )
 from trainables.data.image_arrays import LabelledImages, TrainingData
 from trainables.run_start import initial_model, student_run
-from trainables.teacher_outputs import Split, Teacher, TeacherArrays
+from trainables.teacher_outputs import Split, Teacher, TeacherArrays, ViewTable
 from trainables.training import DeviceData, DistillationRun
+from trainables.view_tables import ViewSet, view_logits
 
 BATCH_SIZE, NUM_IMAGES, NUM_CLASSES = 64, 2_048, 100
 INPUT_SHAPE = (3, 32, 32)
@@ -69,13 +70,33 @@ def our_data() -> DeviceData:
 
 
 def our_run(method: str) -> DistillationRun:
-    """Under the live teacher: these views of the images have no stored outputs."""
+    """Under the live teacher."""
+    return student_run(StudentConfig(model=STUDENT, loss=METHODS[method], training=TRAINING), our_data(), _teacher())
+
+
+def our_run_on_stored_views(method: str, logits_NC: Tensor) -> DistillationRun:
+    """As a trial of a search whose first trial has paid for the views; there is one of each image, of any epoch."""
+    augmentation = TRAINING.augmentation.model_copy(update={"num_views": 1})
+    training = TRAINING.model_copy(update={"augmentation": augmentation})
+    table = ViewTable(TRAINING.seed, TRAINING.augmentation, (logits_NC.numpy(),))
+    return student_run(
+        StudentConfig(model=STUDENT, loss=METHODS[method], training=training), our_data(), _teacher(table)
+    )
+
+
+def first_view_logits() -> Tensor:
+    """What storing a view costs: the teacher on every image of it."""
+    views = ViewSet(seed=TRAINING.seed, augmentation=TRAINING.augmentation, num_views=1)
+    return view_logits(_teacher().live(()), our_data(), views, view=0)
+
+
+def _teacher(*tables: ViewTable) -> Teacher:
     weights = {name: each.numpy() for name, each in teacher_network().state_dict().items()}
     train, validation = (np.zeros((len(each), NUM_CLASSES), np.float32) for each in our_data().images.values())
-    teacher = Teacher(
-        TeacherArrays(TEACHER, weights, train, validation),  # logits that are never asked for
+    return Teacher(
+        # Its logits on images as they are, which are never asked for.
+        TeacherArrays(TEACHER, weights, train, validation, view_tables=tables),
         our_data().device,
         input_shape=INPUT_SHAPE,
         num_classes=NUM_CLASSES,
     )
-    return student_run(StudentConfig(model=STUDENT, loss=METHODS[method], training=TRAINING), our_data(), teacher)

@@ -7,6 +7,8 @@ import torch
 from trainables.config import AugmentationConfig, RandAugmentConfig
 from trainables.data.image_arrays import LabelledImages
 from trainables.data.views import DeviceImages, EpochViews
+from trainables.stored_views import StoredViews
+from trainables.teacher_outputs import Batch, Split, StoredOutputs, ViewTable
 
 pytestmark = pytest.mark.gpu
 
@@ -39,3 +41,17 @@ def test_operations_on_a_gpu_are_those_on_a_cpu_but_for_pixels_at_a_border_or_on
     on_cpu, on_gpu = views_on_both(3, AugmentationConfig(rand_augment=RandAugmentConfig()))
     one_level = 1 / (255 * 0.25) + 1e-5
     assert float(((on_cpu - on_gpu).abs() > one_level).double().mean()) < 0.01
+
+
+def test_stored_views_are_looked_up_on_the_gpu_view_by_view() -> None:
+    """Each epoch's table goes there once; rows are those of the array."""
+    draw, device = np.random.default_rng(0), torch.device("cuda")
+    logits = tuple(draw.standard_normal((50, 10), dtype=np.float32) for _ in range(2))
+    unaugmented = StoredOutputs({Split.TRAIN: torch.zeros(50, 10, device=device)})
+    source = StoredViews(ViewTable(0, EXACT, logits), unaugmented, device)
+    for view in (0, 1, 0):
+        indices_N = torch.randperm(50)[:7].to(device)
+        batch = Batch(Split.TRAIN, indices_N, torch.zeros(7, 1, 9, 7, device=device), indices_N, view)
+        found = source.outputs(batch).logits_NC
+        assert found.device.type == "cuda"
+        np.testing.assert_array_equal(found.cpu().numpy(), logits[view][indices_N.cpu().numpy()])

@@ -30,7 +30,7 @@ class EpochViews:
 
     `shifts_M2`: int64, down and right. `flips_M`: bool, left for right. `operation`: on the bytes. `centres_M2`: int64,
     row and column of a hole of `hole_pixels` each way. `partners_M`, `shares_M`: another image, in its own view, and
-    how much of the view it is. Whichever is None is not done.
+    how much of the view it is. Whichever is None is not done. `number`: which of the views of an image it is.
     """
 
     shifts_M2: Tensor | None = None
@@ -40,6 +40,7 @@ class EpochViews:
     hole_pixels: int = 0
     partners_M: Tensor | None = None
     shares_M: Tensor | None = None
+    number: int = 0
 
     @classmethod
     def of(
@@ -52,6 +53,8 @@ class EpochViews:
         input_shape: tuple[int, int, int],
     ) -> Self | None:
         """A function of the seed, the epoch and the images that are shown; None where they are shown as they are.
+
+        Which images are shown matters to mixed views alone. With `num_views`, epochs that many apart show the same.
 
         Args:
             augmentation: what is done.
@@ -67,7 +70,7 @@ class EpochViews:
         if augmentation.is_identity:
             return None
         check_augmentation(augmentation, input_shape)
-        device = members_K.device
+        device, epoch = members_K.device, augmentation.view(epoch)
         shifts_M2 = flips_M = operation = centres_M2 = partners_M = shares_M = None
         if augmentation.shift_pixels:
             shifts_M2 = epoch_shifts(seed, epoch, num_images, augmentation.shift_pixels).to(device)
@@ -81,7 +84,7 @@ class EpochViews:
             order_K = torch.randperm(len(members_K), generator=generator(seed, "mixup", epoch)).to(device)
             partners_M = torch.arange(num_images, device=device).scatter(0, members_K, members_K[order_K])
             shares_M = epoch_shares(seed, epoch, num_images, augmentation.mixup).to(device)
-        return cls(shifts_M2, flips_M, operation, centres_M2, augmentation.cutout_pixels, partners_M, shares_M)
+        return cls(shifts_M2, flips_M, operation, centres_M2, augmentation.cutout_pixels, partners_M, shares_M, epoch)
 
 
 def check_augmentation(augmentation: AugmentationConfig, input_shape: tuple[int, int, int]) -> None:
@@ -114,8 +117,8 @@ class DeviceImages:
         self, source: LabelledImages, *, mean_C: tuple[float, ...], std_C: tuple[float, ...], device: torch.device
     ) -> None:
         self.device = device
-        self.images_NCHW = _shared_tensor(source.images_NCHW).to(device)
-        self.labels_N = _shared_tensor(source.labels_N).to(device)
+        self.images_NCHW = shared_tensor(source.images_NCHW).to(device)
+        self.labels_N = shared_tensor(source.labels_N).to(device)
         # (x / 255 - mean) / std as one multiplication and one addition.
         mean, std = torch.tensor(mean_C, dtype=torch.float64), torch.tensor(std_C, dtype=torch.float64)
         self._scale_1C11 = (1 / (255 * std)).float().view(1, -1, 1, 1).to(device)
@@ -216,7 +219,7 @@ def _rand_augment(config: RandAugmentConfig, seed: int, epoch: int, num_images: 
     return builder(config, seed, epoch, num_images)
 
 
-def _shared_tensor(array: NDArray[np.uint8] | NDArray[np.int64]) -> Tensor:
+def shared_tensor(array: NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
     """A tensor on the array's own memory. Where that is read-only torch warns; nothing here writes to it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)

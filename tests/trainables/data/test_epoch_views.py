@@ -125,6 +125,23 @@ def test_epochs_and_seeds_show_images_differently(augmentation: AugmentationConf
         assert not torch.equal(first, images.viewed(indices, views_of(augmentation, source, seed=seed, epoch=epoch)))
 
 
+@pytest.mark.parametrize("augmentation", [EXACT, EVERY_VIEW])
+def test_views_come_again_after_as_many_epochs_as_there_are_views(augmentation: AugmentationConfig) -> None:
+    """Three of them are those of the first three epochs of a training that shows new ones each time."""
+    source = random_images(NUM_IMAGES, 3, 8, 8)
+    images, indices = on_cpu(source), torch.arange(NUM_IMAGES)
+
+    def epochs(shown: AugmentationConfig) -> list[tuple[int, Tensor]]:
+        views = [views_of(shown, source, epoch=epoch) for epoch in range(7)]
+        return [(each.number, images.viewed(indices, each)) for each in views]
+
+    new, repeated = epochs(augmentation), epochs(augmentation.model_copy(update={"num_views": 3}))
+    assert [number for number, _ in new] == list(range(7))
+    assert [number for number, _ in repeated] == [0, 1, 2, 0, 1, 2, 0]
+    for number, shown in repeated:
+        assert torch.equal(shown, new[number][1])
+
+
 def test_one_view_draws_nothing_of_another_s() -> None:
     """What a study draws of shifts and partners is the same with and without the rest."""
     source = random_images(NUM_IMAGES, 3, 8, 8)
