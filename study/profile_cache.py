@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar, final
 
-from study.config import library_versions
+from pydantic import ValidationError
+
+from search_spaces.space import SearchSpace
+from study.config import StudyConfig, library_versions
+from study.preflight import tried_students
 from trainables.config import Frozen, ModelConfig
-from trainables.hardware.settings import ProfileSettings
+from trainables.hardware.settings import ProfileSettings, StudentTrainings
 from trainables.measurements import ArchitectureProfile, DeviceFacts
 from trainables.whole_files import read_record, write_record
 
@@ -18,6 +22,40 @@ _Record = TypeVar("_Record", bound=Frozen)
 
 FORMAT = 1  # raise it when what a profile means changes
 MOMENTARY = frozenset({"clock_mhz", "temperature_celsius"})  # of the moment, not of the device
+
+
+def profiled_batch_sizes(config: StudyConfig, space: SearchSpace) -> list[int]:
+    """At which training is measured: the students' and, of a teacher that is trained here, its own."""
+    teacher = config.teacher.training
+    return sorted({*space.training_batch_sizes(), *([] if teacher is None else [teacher.batch_size])})
+
+
+def student_trainings(config: StudyConfig, space: SearchSpace, num_images: int) -> StudentTrainings:
+    """What the students' trainings have in common, by some that are tried beforehand.
+
+    Args:
+        config: of the study.
+        space: of its students.
+        num_images: that there are to train on.
+    """
+    students = tried_students(space, config.seed)
+    precisions = {each.training.precision for each in students}
+    shown = min(each.training.epochs * round(num_images * each.transfer.share) for each in students)
+    steps = 2 ** (max(1, shown).bit_length() - 1)  # the next study is not of that very length
+    precision = precisions.pop() if len(precisions) == 1 else "auto"
+    return StudentTrainings(precision=precision, num_images=steps)
+
+
+def kept_devices(folder: Path) -> list[DeviceFacts]:
+    """Each device that something in the cache was measured on, once for each set of versions."""
+    found: dict[str, DeviceFacts] = {}
+    for path in sorted((folder / "profiles").glob("*.json")):
+        try:
+            facts = DeviceFacts.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):  # a network's profile
+            continue
+        found.setdefault(json.dumps(_identity(facts), sort_keys=True), facts)
+    return list(found.values())
 
 
 @final
@@ -33,18 +71,18 @@ class ProfileCache:
         input_shape: tuple[int, int, int],
         num_classes: int,
         num_training_threads: int,
+        trainings: StudentTrainings,
     ) -> None:
         self._folder = folder / "profiles"
-        versions = {name: text for name, text in device.versions.items() if name not in MOMENTARY}
         self._conditions = {
             "format": FORMAT,
             "kd-study": library_versions()["kd-study"],
-            "device": [device.kind, device.name, device.num_threads, device.precision],
-            "versions": versions,
-            "settings": settings.model_dump(mode="json", exclude={"reuse"}),
+            **_identity(device),
+            "settings": settings.model_dump(mode="json", exclude={"reuse", "executions"}),
             "training_batch_sizes": sorted(training_batch_sizes),
             "images": [*input_shape, num_classes],
             "num_training_threads": num_training_threads,
+            **_of_executions(device, settings, trainings),
         }
 
     def reference_ms(self) -> float | None:
@@ -89,3 +127,19 @@ class ProfileCache:
             write_record(path, record)
         except OSError as error:  # the next study measures again, and this one goes on
             logger.warning("%s: cannot be written, the profile is not kept: %s", path, error.strerror)
+
+
+def _identity(device: DeviceFacts) -> dict[str, object]:
+    """What makes two devices one: not what is of the moment."""
+    return {
+        "device": [device.kind, device.name, device.num_threads, device.precision],
+        "versions": {name: text for name, text in device.versions.items() if name not in MOMENTARY},
+    }
+
+
+def _of_executions(device: DeviceFacts, settings: ProfileSettings, trainings: StudentTrainings) -> dict[str, object]:
+    """What the ways in which training was tried hang on; nothing where there was but one, as ever."""
+    asked: dict[str, object] = {} if trainings.precision == "auto" else {"precision": trainings.precision}
+    if device.kind == "cuda" and settings.executions != "fixed":
+        asked |= {"executions": settings.executions, "num_images": trainings.num_images}
+    return asked

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import nn
@@ -10,14 +11,23 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler,
 from trainables.config import OptimizerConfig, TrainingConfig
 
 
-def build_optimizer(parameters: Sequence[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The configured optimiser in its fused form."""
+def build_optimizer(
+    parameters: Sequence[nn.Parameter], config: OptimizerConfig, *, form: Literal["fused", "foreach"] = "fused"
+) -> torch.optim.Optimizer:
+    """The configured optimiser, as one kernel for all parameters or as one for each operation on them."""
     rate, decay = config.learning_rate, config.weight_decay
+    fused, foreach = form == "fused", form == "foreach"
     if config.name == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused, foreach=foreach)
     nesterov = config.momentum > 0.0
     return torch.optim.SGD(
-        parameters, lr=rate, momentum=config.momentum, weight_decay=decay, nesterov=nesterov, fused=True
+        parameters,
+        lr=rate,
+        momentum=config.momentum,
+        weight_decay=decay,
+        nesterov=nesterov,
+        fused=fused,
+        foreach=foreach,
     )
 
 

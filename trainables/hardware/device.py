@@ -5,17 +5,17 @@ import gc
 import platform
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import torch
 
+from trainables.config import Precision, RequestedPrecision
+from trainables.hardware.gpu_share import memory_share
 from trainables.hardware.nvml import open_telemetry
 from trainables.hardware.telemetry import Telemetry
 from trainables.measurements import DeviceFacts
 
-Precision = Literal["float32", "bfloat16"]
-
-_FIRST_CAPABILITY_WITH_BFLOAT16 = (8, 0)  # Ampere
+_FIRST_CAPABILITY_WITH_TENSOR_FLOATS = (8, 0)  # Ampere: bfloat16 and TF32
+_BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # of x86 and ARM: without them torch emulates it, slowly
 
 
 def select_device() -> torch.device:
@@ -23,22 +23,30 @@ def select_device() -> torch.device:
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def precision_for(device: torch.device, requested: Literal["auto", "float32", "bfloat16"]) -> Precision:
+def precision_for(device: torch.device, requested: RequestedPrecision) -> Precision:
     """The precision to train in: "auto" is bfloat16 autocast on a CUDA device that computes in it, float32 elsewhere.
+
+    On a CPU float32 is what a seed's bits are promised in: there bfloat16 is for whoever asks for it.
 
     Raises:
         ValueError: bfloat16 is asked of a device that does not have it.
     """
-    if requested == "float32":
-        return "float32"
-    if _has_bfloat16(device):
-        return "bfloat16"
-    if requested == "bfloat16":
+    if requested == "auto":
+        return "bfloat16" if has_tensor_floats(device) else "float32"
+    if requested == "bfloat16" and not (has_tensor_floats(device) or _has_bfloat16_instructions(device)):
         raise ValueError(
             f'precision = "bfloat16", but device {device} ({device_name(device)}) has no bfloat16 units: '
-            'allowed here are "auto" and "float32"; bfloat16 needs a CUDA device of compute capability 8.0 or newer'
+            'allowed here are "auto" and "float32"; bfloat16 needs a CUDA device of compute capability 8.0 or newer, '
+            "or a CPU with its instructions (AVX-512 BF16, AMX, ARM's BF16)"
         )
-    return "float32"
+    return requested
+
+
+def has_tensor_floats(device: torch.device) -> bool:
+    """Whether it is a CUDA device whose tensor cores compute in bfloat16, and in TF32."""
+    if device.type != "cuda":
+        return False
+    return torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY_WITH_TENSOR_FLOATS
 
 
 def device_name(device: torch.device) -> str:
@@ -58,7 +66,7 @@ def cpu_name(cpuinfo: Path) -> str:
     return platform.processor() or platform.machine() or "unknown processor"
 
 
-def take_share(device: torch.device, *, cpus: float, gpus: float) -> None:
+def take_share(device: torch.device, *, cpus: float, gpus: float, context_mib: float | None = None) -> None:
     """Make this process one of several on a device: so many CPU threads, and of a GPU's memory no more than its share.
 
     A process that has trained before is left as a new one would be: its allocator's cache and peaks are emptied.
@@ -67,13 +75,15 @@ def take_share(device: torch.device, *, cpus: float, gpus: float) -> None:
         device: what the process computes on.
         cpus: threads, at least one.
         gpus: fraction of the GPU, in (0, 1]; 0 on a CPU.
+        context_mib: of its memory that the process takes beside its allocator's, within its share; None: not measured.
     """
     torch.set_num_threads(max(1, int(cpus)))
-    if device.type == "cuda":
+    share = memory_share(device, gpus, context_mib)
+    if share is not None:
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        torch.cuda.set_per_process_memory_fraction(min(1.0, gpus or 1.0))
+        torch.cuda.set_per_process_memory_fraction(share.allocator_fraction)
 
 
 def telemetry_for(device: torch.device) -> Telemetry:
@@ -149,6 +159,23 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
 
 
 @contextlib.contextmanager
+def tensor_float_products(device: torch.device, *, allowed: bool) -> Iterator[None]:
+    """Let float32 convolutions and products on a GPU be of TF32 inside the context, or not; of no effect elsewhere."""
+    if device.type != "cuda":
+        yield
+        return
+    kinds = torch.backends.cudnn.conv, torch.backends.cuda.matmul  # type: ignore[attr-defined] # torch's types lack it
+    before = [kind.fp32_precision for kind in kinds]
+    for kind in kinds:
+        kind.fp32_precision = "tf32" if allowed else "ieee"
+    try:
+        yield
+    finally:
+        for kind, precision in zip(kinds, before, strict=True):
+            kind.fp32_precision = precision
+
+
+@contextlib.contextmanager
 def fixed_num_threads(num_threads: int) -> Iterator[None]:
     """Let torch compute on that many CPU threads inside the context."""
     before = torch.get_num_threads()
@@ -159,5 +186,6 @@ def fixed_num_threads(num_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _has_bfloat16(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY_WITH_BFLOAT16
+def _has_bfloat16_instructions(device: torch.device) -> bool:
+    has = torch.cpu.get_capabilities()
+    return device.type == "cpu" and any(has.get(name, False) for name in _BFLOAT16_INSTRUCTIONS)

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.config import Precision
 from trainables.hardware import latency_statistics as statistics
-from trainables.hardware.device import CudaEvents, Precision, autocast, fixed_num_threads, synchronize
+from trainables.hardware.device import CudaEvents, autocast, fixed_num_threads, synchronize
 from trainables.hardware.latency_statistics import Times
 from trainables.hardware.settings import ProfileSettings
 from trainables.measurements import LatencyMeasurement

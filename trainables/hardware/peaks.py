@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.hardware.device import Precision, fixed_num_threads, synchronize
+from trainables.config import Precision
+from trainables.hardware.device import fixed_num_threads, synchronize
 
 _CPU_SIZE, _CUDA_SIZE = 1_024, 8_192
 _SECONDS = 0.4

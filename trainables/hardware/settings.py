@@ -1,10 +1,10 @@
 """How long and how often an architecture is measured, as frozen data: reading it costs no import of torch."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from trainables.config import Frozen
+from trainables.config import Frozen, RequestedPrecision
 
 BatchSize = Annotated[int, Field(ge=1, le=65_536)]
 
@@ -22,6 +22,11 @@ class ProfileSettings(Frozen):
     max_attempts: int = Field(3, ge=1, le=20, description="a latency that is not stable is measured up to so often")
     reuse: bool = Field(True, description="take what an earlier study measured on the same device, where it is kept")
     num_threads: int = Field(1, ge=1, le=1_024, description="CPU threads of the passes whose latency is measured")
+    executions: Literal["measured", "eager", "fixed"] = Field(
+        "measured",
+        description="how students are computed on a GPU: as is fastest of what is tried for each network and batch "
+        "size, compiled among them; the same without compiling; or nothing is tried. On a CPU there is but one way",
+    )
 
     @field_validator("inference_batch_sizes")
     @classmethod
@@ -29,3 +34,10 @@ class ProfileSettings(Frozen):
         if len(set(batch_sizes)) < len(batch_sizes):
             raise ValueError(f"inference batch sizes {list(batch_sizes)}: each may be named once")
         return batch_sizes
+
+
+class StudentTrainings(Frozen):
+    """What is known of the students' trainings before any is measured."""
+
+    precision: RequestedPrecision = Field("auto", description="that they all ask for")
+    num_images: int = Field(1, ge=1, description="that the shortest of them shows in all its epochs")

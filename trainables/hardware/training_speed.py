@@ -24,6 +24,7 @@ _NVML_PERIOD_S = 1.0  # NVML's utilisation is of up to the last second: that lon
 _BLOCKS = 16
 _WARM_UP_SHARE = 0.2
 _MIN_WARM_UP_STEPS = 2
+_FIRST_STEPS = 3  # compiling takes place in the first, recording a graph in the second, the third replays it
 _BYTES_PER_MIB = 1024.0**2
 
 
@@ -133,6 +134,44 @@ def measure_training(
         idle_watts=idle_watts,
         peak_memory_mib=torch.cuda.max_memory_allocated(device) / _BYTES_PER_MIB if on_cuda else None,
     )
+
+
+def measure_speed(
+    step: Callable[[], int],
+    *,
+    device: torch.device,
+    num_threads: int,
+    seconds: float,
+    telemetry: Telemetry,
+    clock: Clock = time.perf_counter_ns,
+) -> tuple[float, float]:
+    """Run training steps for a short time.
+
+    Args:
+        step: as that of `measure_training`.
+        device: where it runs; nothing else may run there.
+        num_threads: CPU threads that the trial gets.
+        seconds: of the window.
+        telemetry: from `device.telemetry_for`.
+        clock: monotonic, in ns.
+
+    Returns:
+        Images/s, and the seconds that the first steps took longer than as many of those after them.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    with fixed_num_threads(num_threads):
+        started = clock()
+        for _ in range(_FIRST_STEPS):
+            step()
+        synchronize(device)
+        first_s = (clock() - started) / 1e9
+        step_s = _warm_up(step, device, _WARM_UP_SHARE * seconds, clock)
+        block_steps = max(1, math.ceil(seconds / _BLOCKS / step_s))
+        window = _observe(step, block_steps, device=device, seconds=seconds, telemetry=telemetry, clock=clock)
+    images_per_s = float(np.median(np.array(window.block_images) / np.array(window.block_seconds)))
+    block_s = float(np.median(window.block_seconds))
+    return images_per_s, max(0.0, first_s - _FIRST_STEPS * block_s / block_steps)
 
 
 def summarize(

@@ -1,9 +1,10 @@
 """Features: what a network's named modules put out, read from outside, so that no network knows what is read of it."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, final
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +51,16 @@ class FeatureTap:
     A name is one of `feature_names`, or a dotted path below one. A module that runs several times in a pass gives its
     last output. Take the features after each pass: they hold the pass's graph.
 
+    Args:
+        model: the network.
+        names: of its modules.
+        pass_ends_after: outputs of theirs, after which the pass is ended by a `PassEndedError`; None: it never is.
+
     Raises:
         ValueError: the network has no module of that name; the message lists those it has.
     """
 
-    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, names: Sequence[str], *, pass_ends_after: int | None = None) -> None:
         modules = dict(model.named_modules()) if names else {}
         unknown = [name for name in names if not name or name not in modules]
         if unknown:
@@ -64,6 +70,8 @@ class FeatureTap:
             )
         self._names = tuple(names)
         self._features: dict[str, Tensor] = {}
+        self._pass_ends_after = pass_ends_after
+        self.num_outputs = 0
         self._handles = [modules[name].register_forward_hook(self._hook(name)) for name in names]
 
     def take(self) -> dict[str, Tensor]:
@@ -97,5 +105,35 @@ class FeatureTap:
             if not isinstance(output, Tensor):
                 raise TypeError(f'feature "{name}" is a {type(output).__name__}: only a tensor can be a feature')
             self._features[name] = output
+            self.num_outputs += 1
+            if self.num_outputs == self._pass_ends_after:
+                raise PassEndedError
 
         return keep
+
+
+class PassEndedError(Exception):
+    """All that was asked for has been computed; whoever runs the network catches it."""
+
+
+@final
+class FeatureReader:
+    """Features alone: each pass but the first, which shows how often the layers run, ends with the last of them.
+
+    Raises:
+        ValueError: as `FeatureTap`.
+    """
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        FeatureTap(model, names).close()
+        self._model = model
+        self._names = tuple(names)
+        self._num_outputs: int | None = None
+
+    def read(self, images_NCHW: Tensor) -> dict[str, Tensor]:
+        """The features of images by name, in the order asked for."""
+        with FeatureTap(self._model, self._names, pass_ends_after=self._num_outputs) as tap:
+            with contextlib.suppress(PassEndedError):
+                self._model(images_NCHW)
+            self._num_outputs = tap.num_outputs
+            return tap.take()

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainables.config import Precision
 from trainables.hardware import device as devices
 from trainables.hardware.telemetry import CpuTelemetry, Reading
 
@@ -27,9 +28,34 @@ def test_a_cpu_computes_in_float32_unless_told_otherwise() -> None:
     assert devices.precision_for(CPU, "float32") == "float32"
 
 
-def test_bfloat16_on_a_cpu_is_refused_by_the_name_of_the_device() -> None:
+@pytest.mark.parametrize("instructions", ["avx512_bf16", "amx_bf16", "bf16"])
+def test_a_cpu_that_has_bfloat16_computes_in_it_where_it_is_asked_for_and_else_in_float32(
+    instructions: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "any", instructions: True})
+    asked = [devices.precision_for(CPU, each) for each in ("auto", "float32", "bfloat16")]
+    assert asked == ["float32", "float32", "bfloat16"]
+
+
+@pytest.mark.parametrize("instructions", [{}, {"avx512_bf16": False, "avx512_f": True}])
+def test_bfloat16_is_refused_by_the_name_of_a_cpu_without_it(
+    instructions: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
     with pytest.raises(ValueError, match=r'precision = "bfloat16", but device cpu \(.+\) has no bfloat16 units'):
         devices.precision_for(CPU, "bfloat16")
+
+
+def test_tensor_float_products_are_allowed_inside_alone_and_on_a_gpu_alone() -> None:
+    """These switches of torch stand where there is no GPU too, and do nothing."""
+    kinds = torch.backends.cudnn.conv, torch.backends.cuda.matmul  # type: ignore[attr-defined]
+    before = [kind.fp32_precision for kind in kinds]
+    for allowed, word in ((True, "tf32"), (False, "ieee")):
+        with devices.tensor_float_products(torch.device("cuda"), allowed=allowed):
+            assert [kind.fp32_precision for kind in kinds] == [word, word]
+        assert [kind.fp32_precision for kind in kinds] == before
+    with devices.tensor_float_products(CPU, allowed=False):
+        assert [kind.fp32_precision for kind in kinds] == before
 
 
 def test_a_processor_is_called_by_its_model_name(tmp_path: Path) -> None:
@@ -65,7 +91,7 @@ def test_a_cpu_has_telemetry_of_its_process() -> None:
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
-def test_products_are_made_in_the_precision_asked_for(precision: devices.Precision, dtype: torch.dtype) -> None:
+def test_products_are_made_in_the_precision_asked_for(precision: Precision, dtype: torch.dtype) -> None:
     with devices.autocast(CPU, precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 

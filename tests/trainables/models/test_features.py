@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.cnn import cnn
-from trainables.models.features import FeatureTap, feature_names, feature_shapes
+from trainables.models.features import FeatureReader, FeatureTap, feature_names, feature_shapes
 from trainables.models.mlp import mlp
 
 
@@ -108,3 +108,35 @@ def test_the_image_itself_is_no_layer() -> None:
     """A hint at the pixels would reach no weight of the student."""
     model = mlp(input_shape=(1, 4, 4), num_classes=3, hidden=(6,), input_dropout=0.2)
     assert [name for name in feature_shapes(model, (1, 4, 4)) if "." not in name] == ["hidden1", "classifier"]
+
+
+class Repeated(nn.Module):
+    """One layer that runs twice, and what comes after it counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.last, self.num_last = nn.Linear(4, 4), nn.Linear(4, 2), 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.layer(self.layer(images.flatten(1)))
+        self.num_last += 1
+        logits: Tensor = self.last(features)
+        return logits
+
+
+def test_features_alone_are_read_without_what_comes_after_the_last_of_them() -> None:
+    torch.manual_seed(0)
+    network, images = Repeated(), torch.randn(3, 1, 2, 2)
+    reader = FeatureReader(network, ["layer"])
+    with FeatureTap(network, ["layer"]) as tap:
+        network(images)
+        (expected,) = tap.take().values()
+    read = [reader.read(images)["layer"] for _ in range(3)]
+    assert all(torch.equal(each, expected) for each in read)  # of the second run of the layer
+    assert network.num_last == 1 + 1  # the first pass shows what there is to come
+    assert all(not module._forward_hooks for module in network.modules())
+
+
+def test_reading_features_that_there_are_not_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match='unknown feature "stage3"'):
+        FeatureReader(small_cnn(), ["stage3"])
