@@ -1,10 +1,12 @@
 """How far a study is: `status.json` for others, a live view on a terminal, plain lines where there is none."""
 
+import contextlib
 import os
 import socket
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, final
 
@@ -14,12 +16,13 @@ from rich.text import Text
 
 from analysis.pareto import front
 from study.status import format_parameters, format_value, status_view
-from trainables.metrics import Metric, metric
+from trainables.metrics import Metric
 from trainables.records import StatusRecord, StudyRecord, TrialRecord, TrialState
 from trainables.study_paths import StudyPaths
 from trainables.whole_files import write_record
 
 SECONDS_BETWEEN_WRITES = 0.5
+SECONDS_WITHOUT_NEWS = 10.0  # after which `status.json` is written all the same: who reads it sees that a driver lives
 ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 
 
@@ -30,7 +33,8 @@ class Progress:
     def __init__(self, paths: StudyPaths, record: StudyRecord, console: Console, num_trials: int) -> None:
         self._paths = paths
         self._name = record.name
-        self._objectives = tuple(metric(name) for name in record.objectives)
+        self._objectives = record.objective_metrics
+        self._own_metrics = record.own_metrics
         self._console = console
         self._num_trials = num_trials
         self._started_at = datetime.now(UTC)
@@ -41,6 +45,8 @@ class Progress:
         self._num_ended_before: int | None = None
         self._search_started = 0.0
         self._written = -SECONDS_BETWEEN_WRITES
+        self._writing = threading.Lock()
+        self._watchers: list[Callable[[Sequence[TrialRecord]], None]] = []
         self._live = Live(console=console, get_renderable=self._view, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "Progress":
@@ -50,6 +56,20 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    @property
+    def trials(self) -> Sequence[TrialRecord]:
+        """All of them, as last shown."""
+        return self._trials
+
+    def tell_changes_to(self, watcher: Callable[[Sequence[TrialRecord]], None]) -> None:
+        """From here on, call it with the trials that have changed; the first time, with all that there are."""
+        self._watchers.append(watcher)
+
+    def beat(self) -> None:
+        """There may be no news, and there is a driver; may be called from any thread."""
+        if time.monotonic() - self._written >= SECONDS_WITHOUT_NEWS:
+            self._write()
 
     def stage(self, stage: str, detail: str) -> None:
         """A stage begins, or is skipped, as `detail` says."""
@@ -77,6 +97,7 @@ class Progress:
     def show_trials(self, trials: Sequence[TrialRecord], num_trials: int) -> None:
         """The trials as they stand now."""
         ended_before = {trial.number for trial in self._trials if trial.state in ENDED}
+        changed = _changed(self._trials, trials)
         self._trials, self._num_trials = trials, num_trials
         num_ended = len(_counted(trials, ENDED))
         if self._num_ended_before is None:
@@ -86,6 +107,8 @@ class Progress:
             for trial in trials:
                 if trial.state in ENDED and trial.number not in ended_before:
                     self.line(f"{'':<8} {num_ended}/{num_trials}  {describe(trial, self._objectives)}")
+        for watcher in self._watchers:
+            watcher(changed)
         self._write()
 
     def finish(self, stage: str, detail: str) -> None:
@@ -100,20 +123,16 @@ class Progress:
             stage=self._stage,
             detail=self._detail,
             num_target_trials=self._num_trials,
-            num_trials=dict(Counter(map(_shown_state, self._trials))),
-            front=tuple(self._front_rows()),
+            num_trials=counts_by_state(self._trials),
+            front=tuple(front_rows(self._trials, self._objectives)),
             started_at=self._started_at,
             updated_at=datetime.now(UTC),
             seconds_left=self._seconds_left(),
             teachers=self._teachers,
+            own_metrics=self._own_metrics,
             pid=os.getpid(),
             host=socket.gethostname(),
         )
-
-    def _front_rows(self) -> Iterable[dict[str, Any]]:
-        for trial in front(self._trials, self._objectives):
-            values = {each.name: trial.metrics[each.name] for each in self._objectives}
-            yield {"number": trial.number, "parameters": trial.parameters, "objectives": values}
 
     def _seconds_left(self) -> float | None:
         """Of the search, at the pace so far, a paused trial taken as ended; None while there is no pace."""
@@ -126,10 +145,12 @@ class Progress:
         return (time.monotonic() - self._search_started) / num_new * (self._num_trials - num_ended)
 
     def _write(self, *, at_once: bool = False) -> None:
-        now = time.monotonic()
-        if at_once or now - self._written >= SECONDS_BETWEEN_WRITES:
-            self._written = now
-            write_record(self._paths.status_json, self.status())
+        with self._writing:  # what is older never replaces what is newer
+            now = time.monotonic()
+            if at_once or now - self._written >= SECONDS_BETWEEN_WRITES:
+                self._written = now
+                with contextlib.suppress(OSError):  # of a full disk: what is shown may be old, what is done goes on
+                    write_record(self._paths.status_json, self.status())
 
     def _view(self) -> RenderableType:
         return status_view(self.status())
@@ -141,6 +162,24 @@ def describe(trial: TrialRecord, objectives: Sequence[Metric]) -> str:
     outcome = values if trial.state is TrialState.COMPLETE else f"{trial.state.value}: {trial.reason}"
     repeats = "" if trial.duplicate_of is None else f" (repeats trial {trial.duplicate_of})"
     return f"trial {trial.number}: {format_parameters(trial.parameters)}: {outcome}{repeats}"
+
+
+def counts_by_state(trials: Iterable[TrialRecord]) -> dict[str, int]:
+    """How many trials are in each state, as people are told; a state that none is in is left out."""
+    return dict(Counter(map(_shown_state, trials)))
+
+
+def front_rows(trials: Sequence[TrialRecord], objectives: Sequence[Metric]) -> Iterator[dict[str, Any]]:
+    """The front of a `StatusRecord`."""
+    for trial in front(trials, objectives):
+        values = {each.name: trial.metrics[each.name] for each in objectives}
+        yield {"number": trial.number, "parameters": trial.parameters, "objectives": values}
+
+
+def _changed(before: Sequence[TrialRecord], now: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """A record is made anew when its trial changes: identity tells, without a look inside 5,000 of them."""
+    known = {id(trial) for trial in before}
+    return [trial for trial in now if id(trial) not in known]
 
 
 def _shown_state(trial: TrialRecord) -> str:

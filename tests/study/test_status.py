@@ -1,7 +1,9 @@
 """Status: written by the driver, read and shown without it."""
 
 import io
-from datetime import UTC, datetime
+import socket
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def status(**fields: Any) -> StatusRecord:
         "updated_at": datetime.now(UTC),
         "seconds_left": 90.0,
         "pid": 1,
-        "host": "here",
+        "host": socket.gethostname(),
         **fields,
     }
     return StatusRecord(**given)
@@ -153,6 +155,36 @@ def test_study_is_abandoned_when_no_driver_holds_it_and_it_has_not_ended(tmp_pat
     assert is_abandoned(tmp_path, status())
     assert not is_abandoned(tmp_path, status(stage="done"))
     assert not is_abandoned(tmp_path, status(stage="interrupted"))
+
+
+def test_driver_on_another_machine_is_gone_only_when_its_status_is_old(tmp_path: Path) -> None:
+    """Its lock may not be seen from here; it writes its status every 10 s, come what may."""
+    now = datetime.now(UTC)
+    assert not is_abandoned(tmp_path, status(host="another", updated_at=now - timedelta(seconds=25)))
+    assert is_abandoned(tmp_path, status(host="another", updated_at=now - timedelta(seconds=35)))
+    assert not is_abandoned(tmp_path, status(host="another", updated_at=now - timedelta(days=1), stage="done"))
+
+
+def test_status_is_written_again_where_there_has_been_no_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress, _ = new_progress(tmp_path)
+    progress.stage("teach", "an epoch that takes minutes")
+    first = read_status(tmp_path).updated_at
+    progress.beat()
+    assert read_status(tmp_path).updated_at == first
+    began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: began + 11.0)
+    progress.beat()
+    assert read_status(tmp_path).updated_at > first
+
+
+def test_watcher_is_told_of_all_trials_once_and_then_of_those_that_changed(tmp_path: Path) -> None:
+    progress, _ = new_progress(tmp_path)
+    told: list[list[int]] = []
+    progress.tell_changes_to(lambda trials: told.append([each.number for each in trials]))
+    first, second = trial(0, TrialState.COMPLETE), trial(1, TrialState.RUNNING)
+    progress.show_trials([first, second], 4)
+    progress.show_trials([first, trial(1, TrialState.COMPLETE), trial(2, TrialState.RUNNING)], 4)
+    assert told == [[0, 1], [1, 2]]
 
 
 def test_studies_are_found_in_a_folder_and_one_below(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""A study's status from its storage, where `status.json` is old or missing; read alone, nothing is written."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analysis.results import StudyResults, read_study
+from study.progress import counts_by_state, front_rows
+from study.status import ENDED_STAGES, told
+from trainables.records import StatusRecord
+from trainables.study_paths import StudyPaths
+
+
+def stored_status(directory: Path) -> StatusRecord:
+    """What the storage shows, with the last stage that a driver told, if any.
+
+    Raises:
+        ValueError: there is no study in `directory`, or its storage cannot be read.
+    """
+    paths = StudyPaths(directory)
+    with _no_collection():
+        results = read_study(directory)
+    last = told(paths)
+    stage = _stage(results) if last is None else last.stage
+    search = results.record.config.get("search", {})
+    return StatusRecord(
+        name=results.record.name,
+        stage=stage,
+        detail=last.detail if last is not None and stage in ENDED_STAGES else "as its storage shows",
+        num_target_trials=search.get("num_trials", len(results.trials)),
+        num_trials=counts_by_state(results.trials),
+        front=tuple(front_rows(results.trials, results.objectives)),
+        started_at=results.record.created_at if last is None else last.started_at,
+        updated_at=_written_at(paths),
+        seconds_left=None,
+        teachers=None if last is None else last.teachers,
+        own_metrics=results.record.own_metrics,
+        pid=None if last is None else last.pid,
+        host=None if last is None else last.host,
+    )
+
+
+def _stage(results: StudyResults) -> str:
+    if results.trials:
+        return "search"
+    return "teach" if results.students_teacher is None else "profile"
+
+
+def _written_at(paths: StudyPaths) -> datetime:
+    journal = paths.journal
+    return datetime.fromtimestamp((journal if journal.exists() else paths.study_json).stat().st_mtime, UTC)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Of 5,000 trials, a million small objects stay: looking through them for garbage takes a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
