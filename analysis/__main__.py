@@ -20,8 +20,7 @@ from analysis.plots_compare import Comparison, comparison_figure, comparison_tab
 from analysis.report import write_report
 from analysis.report_capacity import OF_A_FIGURE, difference_words
 from analysis.resolution import resolution_words
-from analysis.results import StudyResults, read_study
-from trainables.metrics import metric
+from analysis.results import StudyResults, metric_of_studies, read_study
 from trainables.registry import resolve
 from trainables.whole_files import replacing, write_text
 
@@ -77,7 +76,9 @@ def pareto(
     """Draw or list the students that no other one of their study beats in two or three metrics."""
     try:
         _check_ending(out)
-        comparison = Comparison(_read_all(study_dirs), metric(x), metric(y), color, is_three=three)
+        studies = _read_all(study_dirs)
+        across, up = (metric_of_studies(name, studies.values()) for name in (x, y))
+        comparison = Comparison(studies, across, up, color, is_three=three)
         _write(comparison, out)
     except (ValueError, OSError) as error:
         raise _refusal(error) from error
@@ -149,14 +150,14 @@ def one_by_one(args: Sequence[str], option: str) -> list[str]:
 
 
 def _compared(study_dirs: Sequence[Path], against: Sequence[Path], names: tuple[str, str]) -> AttainmentComparison:
-    x, y = (metric(name) for name in names)
-    if x == y:
-        raise ValueError(f'x and y are both "{x.name}": a front needs two metrics')
+    if names[0] == names[1]:
+        raise ValueError(f'x and y are both "{names[0]}": a front needs two metrics')
     places = [each.resolve() for each in [*study_dirs, *against]]
     twice = [str(each) for each in [*study_dirs, *against] if places.count(each.resolve()) > 1]
     if twice:
         raise ValueError(f"{twice[0]} is given twice: each study stands for one seed of one side")
     one, other = ([read_study(each) for each in side] for side in (study_dirs, against))
+    x, y = (metric_of_studies(name, [*one, *other]) for name in names)
     titles = [" and ".join(sorted({each.record.name for each in side})) for side in (one, other)]
     if titles[0] == titles[1]:
         titles = [f"{titles[0]} (first)", f"{titles[1]} (against)"]

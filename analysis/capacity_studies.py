@@ -10,9 +10,9 @@ from analysis.capacity_axes import place_name
 from analysis.kinds import Value, best_of_kind, is_number, kind_names
 from analysis.results import StudyResults
 from analysis.students import LABELS_METHOD
-from trainables.config import ENSEMBLE
 from trainables.later_fields import without_later_fields
 from trainables.records import TeacherRecord
+from trainables.teacher_config import ENSEMBLE
 
 # What may stand along the axis.
 TEACHER_AXES: Mapping[str, Callable[[TeacherRecord], object]] = {

@@ -66,15 +66,14 @@ def curves_of(results: StudyResults) -> RecordedCurves:
     Raises:
         ValueError: there is none.
     """
+    kept = _OF_AN_EPOCH | {each.name for each in results.record.own_metrics}
     trials = [
         RecordedTrial(
             number=trial.number,
             parameters=trial.parameters,
             student=trial.student,
-            isolated={name: value for name, value in trial.metrics.items() if _is_of(name, Source.ISOLATED)},
-            epochs=tuple(
-                {name: value for name, value in epoch.items() if name in _OF_AN_EPOCH} for epoch in trial.epochs
-            ),
+            isolated={name: value for name, value in trial.metrics.items() if _is_isolated(name)},
+            epochs=tuple({name: value for name, value in epoch.items() if name in kept} for epoch in trial.epochs),
         )
         for trial in results.trials
         if trial.state is TrialState.COMPLETE and trial.counts and trial.student is not None
@@ -99,5 +98,5 @@ _OF_AN_EPOCH = frozenset(
 )  # fmt: skip
 
 
-def _is_of(name: str, source: Source) -> bool:
-    return is_metric(name) and metric(name).source is source
+def _is_isolated(name: str) -> bool:
+    return is_metric(name) and metric(name).source is Source.ISOLATED

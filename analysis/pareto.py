@@ -6,7 +6,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.metrics import Direction, Metric, as_minimized
+from trainables.metrics import Direction, Metric, Source, as_minimized
 from trainables.records import TrialRecord
 
 
@@ -43,8 +43,12 @@ def nondominated(values: NDArray[np.float64], metrics: Sequence[Metric]) -> NDAr
 
 
 def cost_metric(metrics: Sequence[Metric]) -> Metric:
-    """The metric that students are listed by: the first that is minimised, else the last."""
-    return next((each for each in metrics if each.direction is Direction.MINIMIZE), metrics[-1])
+    """The metric that students are listed by: the first that is minimised, else the last.
+
+    One that is known before training comes before what training shows: an error is no cost.
+    """
+    costs = [each for each in metrics if each.source is Source.ISOLATED] or metrics
+    return next((each for each in costs if each.direction is Direction.MINIMIZE), costs[-1])
 
 
 def front(trials: Sequence[TrialRecord], metrics: Sequence[Metric]) -> tuple[TrialRecord, ...]:

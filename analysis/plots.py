@@ -86,7 +86,7 @@ def _curve_figures(results: StudyResults) -> list[ReportFigure]:
 _FRONT = (
     "Each marker is a student that was trained in full; the line joins those that no other student beats in both "
     "directions, with their size beside them, and the beaten ones are faded. Vertical bars are one standard error "
-    "of the accuracy, horizontal bars the 95 % interval of the median latency (often narrower than the marker), "
+    "of an accuracy, horizontal bars the 95 % interval of a median latency (often narrower than the marker), "
     "moved out each way by the relative interquartile range of its runs where the measurement did not settle. The "
     "dotted line is the teacher's level."
 )

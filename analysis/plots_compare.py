@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 
 from analysis.pareto import candidates, front
 from analysis.plots_front import FADED, Side, front_question, plane_side, step_line
-from analysis.results import StudyResults, trials_table
+from analysis.results import StudyResults, metric_of_studies, trials_table
 from analysis.students import hover_text
 from analysis.theme import INK, MUTED, SEQUENTIAL, figure, series_color, series_symbol
-from trainables.metrics import METRICS, Metric, metric
+from trainables.metrics import Metric
 from trainables.records import TrialRecord
 
 # Characters.
@@ -51,8 +51,9 @@ class Comparison:
     @property
     def objectives(self) -> tuple[Metric, ...]:
         """The metrics that the front is of; the third is the colour's."""
-        third = (metric(self.color),) if self.is_three and self.color is not None else ()
-        return (self.x, self.y, *third)
+        if not self.is_three or self.color is None:
+            return (self.x, self.y)
+        return (self.x, self.y, metric_of_studies(self.color, self.studies.values()))
 
     def trials(self, study: str) -> tuple[TrialRecord, ...]:
         """The trials of a study that may stand on this front."""
@@ -168,7 +169,7 @@ def _color_axis(comparison: Comparison, trials: Sequence[TrialRecord]) -> dict[s
     is_metric = any(trial.metrics.get(name) is not None for trial in trials)
     title, tickformat = name, ""
     if is_metric:
-        described = METRICS[name] if name in METRICS else metric(name)
+        described = metric_of_studies(name, comparison.studies.values())
         title, tickformat = described.axis_title, ".3~s"
         if described.unit == "fraction":
             title, tickformat = f"{described.label} (%)", ".1%"

@@ -8,6 +8,7 @@ from analysis.images import write_images
 from analysis.plots import ReportFigure, report_figures
 from analysis.report_capacity import capacity_tables, capacity_words
 from analysis.report_measured import measured
+from analysis.report_own_metrics import own_metrics_table, own_metrics_words
 from analysis.report_page import bullets, code, figure_html, page, paragraphs, table_html
 from analysis.report_ranking import ranking_tables, ranking_words
 from analysis.report_stopping import rung_table
@@ -85,7 +86,11 @@ def report_html(results: StudyResults, figures: tuple[ReportFigure, ...], writte
             ("figures", "Figures", drawn),
             ("front-table", "The front", table_html(front_table(results)) + _FILES),
             ("take", "Taking a student away", paragraphs(taking_away(results)) + code(loading_code(results))),
-            ("measured", "How it was measured", paragraphs(measured(results)) + measured_tables),
+            (
+                "measured",
+                "How it was measured",
+                paragraphs([*measured(results), *own_metrics_words(results)]) + measured_tables,
+            ),
             ("versions", "With what", table_html(versions_table(results)) + paragraphs(_fingerprint(results))),
         ),
     )
@@ -95,7 +100,8 @@ def _verified_html(results: StudyResults) -> str:
     verified = verified_table(results)
     if not verified.rows:
         return bullets(verified_words(results))
-    return bullets(verified_words(results)) + table_html(verified) + _RUNS
+    own = own_metrics_table(results)
+    return bullets(verified_words(results)) + _tables_html(verified, *([own] if own.rows else [])) + _RUNS
 
 
 def _ranking_section(results: StudyResults) -> list[tuple[str, str, str]]:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from analysis.hypervolume import box_fraction, reference_point, study_reference
 from analysis.pareto import candidates, values_of
+from analysis.report_executions import execution_words
 from analysis.results import StudyResults
-from analysis.wording import count, listed, significant, value_text
+from analysis.wording import count, listed, significant, size_text, times, value_text
 from trainables.measurements import ArchitectureProfile, DeviceFacts
 from trainables.metrics import Metric
 
@@ -37,13 +38,39 @@ def measured(results: StudyResults) -> list[str]:
         "Accuracy is the share of validation images classified correctly after the last epoch; the validation images "
         "were cut from the training images and never trained on. Only trials that ran their full budget are compared."
     )
-    grown = _reference_words(results)
+    grown = [*_outputs_words(results), *_reference_words(results)]
     if results.profiles is None:
         return [validation, *grown, "Latency and utilisation have not been measured yet."]
     profiles = [*results.profiles.students.values(), results.profiles.teacher]
     devices = list(dict.fromkeys(_device_text(profile.device) for profile in profiles))
     alone = f"Every architecture was measured alone on its device: {'; '.join(devices)}."
-    return [validation, *grown, alone, *_latency_words(profiles), *_training_words(profiles)]
+    students = [training for each in results.profiles.students.values() for training in each.trainings]
+    executions = execution_words(students, profiles[0].device)
+    return [validation, *grown, alone, *_latency_words(profiles), *_training_words(profiles), *executions]
+
+
+def _outputs_words(results: StudyResults) -> list[str]:
+    """How students were told their teacher's logits on augmented views; nothing where none learned from these alone."""
+    outputs = results.outputs
+    if outputs is None:
+        return []
+    live = f"The teacher was run beside the {'other ' if outputs.num_views else ''}students of the search"
+    live += " that learn from its logits on augmented views."
+    if not outputs.num_views:
+        return [live]
+    fewer = times(outputs.replaced_passes, outputs.num_views, "fewer", "more")
+    text = (
+        f"The teacher's logits on the students' augmented views were stored before the search, for "
+        f"{count(outputs.num_views, 'view')} of every training image ({size_text(outputs.num_bytes)}), and looked up "
+        f"by the students that learn from nothing else of it: {fewer} passes of the teacher over the images than "
+        "beside each of them, trained to its end. These students share one training seed, and with it their views; "
+        "what they look up is what the teacher would say there, but for rounding."
+    )
+    if results.verification is not None:
+        is_stored = results.record.config.get("teacher", {}).get("outputs") == "stored"
+        how = "they were stored for each seed" if is_stored else "the teacher was run beside the students"
+        text += f" Verification trains with fresh seeds, whose views are others: there {how}."
+    return [text, *([live] if outputs.live_passes else [])]
 
 
 def _reference_words(results: StudyResults) -> list[str]:

@@ -40,7 +40,7 @@ def front_table(results: StudyResults) -> Table:
     """The students on the front, from the best to the worst cost, with their parameters."""
     named, front = sizes(results), results.front
     parameters = [name for name in _parameter_names(front) if not _repeats_identity(front, name, named)]
-    shown = [*results.objectives, *([PARAMETERS] if PARAMETERS not in results.objectives else [])]
+    shown = list(dict.fromkeys([*results.objectives, *results.record.own_metrics, PARAMETERS]))
     batch_sizes = {size for each in results.objectives if (size := latency_batch_size(each.name)) is not None}
     rows = []
     for trial in front:

@@ -9,10 +9,11 @@ from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
+from analysis.journal import ReadOnlyJournal
 from analysis.pareto import front
 from analysis.replayed import ReplayedStopping
 from analysis.stopping import epochs_trained, paused_at_epoch, seconds_per_epoch, stopped_at_epoch
@@ -21,7 +22,7 @@ from analysis.transfer_records import TransferRecord
 from trainables.config import DatasetConfig
 from trainables.measurements import ProfilesRecord
 from trainables.metrics import METRICS, Metric, latency_batch_size, metric
-from trainables.records import REFERENCE_ATTRIBUTE, StudyRecord, TeacherRecord, TrialRecord, TrialState
+from trainables.records import REFERENCE_ATTRIBUTE, OutputsRecord, StudyRecord, TeacherRecord, TrialRecord, TrialState
 from trainables.study_paths import StudyPaths
 from trainables.verified import VerificationRecord
 from trainables.whole_files import read_record
@@ -40,6 +41,7 @@ class StudyResults:
     stored_reference: tuple[float, ...] | None = None  # of the hypervolume, in the objectives' own units
     replayed: ReplayedStopping | None = None
     transfer: TransferRecord | None = None
+    outputs: OutputsRecord | None = None  # of what teaches the students, on their augmented views
     assistants: tuple[TeacherRecord, ...] = ()  # between the teacher and the students, from the top; those there are
 
     @property
@@ -88,7 +90,7 @@ def read_study(study_dir: Path) -> StudyResults:
     record = read_record(paths.study_json, StudyRecord)
     if record is None:
         raise ValueError(f"{study_dir} holds no study: {paths.study_json.name} is missing")
-    objectives = tuple(metric(name) for name in record.objectives)
+    objectives = record.objective_metrics
     trials, attributes = _read_optuna(paths, record)
     return StudyResults(
         record=record,
@@ -100,8 +102,23 @@ def read_study(study_dir: Path) -> StudyResults:
         stored_reference=_stored_reference(paths, attributes, len(objectives)),
         replayed=read_record(paths.replayed_stopping, ReplayedStopping),
         transfer=read_record(paths.transfer_json, TransferRecord),
+        outputs=read_record(paths.in_chain(len(record.config.get("assistants", ()))).outputs, OutputsRecord),
         assistants=_read_assistants(paths, record),
     )
+
+
+def metric_of_studies(name: str, studies: Iterable[StudyResults]) -> Metric:
+    """The metric called `name`, one that the studies have beside the declared ones among them.
+
+    Raises:
+        ValueError: there is none, or two studies mean different things by its name.
+    """
+    own = [each for results in studies for each in results.record.own_metrics]
+    meanings = list(dict.fromkeys(each for each in own if each.name == name))
+    if len(meanings) > 1:
+        told = " and ".join(f"{each.label}, {each.unit or 'a pure number'}, {each.direction}" for each in meanings)
+        raise ValueError(f'"{name}" is not the same in all of these studies: {told}')
+    return metric(name, own)
 
 
 def _read_assistants(paths: StudyPaths, record: StudyRecord) -> tuple[TeacherRecord, ...]:
@@ -115,9 +132,14 @@ def _read_optuna(paths: StudyPaths, record: StudyRecord) -> tuple[tuple[TrialRec
     url = record.config.get("storage")
     if url is None and not paths.journal.is_file():
         raise ValueError(f"{paths.root} holds no study: {paths.journal.name} is missing")
-    storage = JournalStorage(JournalFileBackend(str(paths.journal))) if url is None else str(url)
     where = paths.journal if url is None else url
     try:
+        # Of a database no connection is kept: it is read once, and left alone.
+        storage: BaseStorage = (
+            JournalStorage(ReadOnlyJournal(paths.journal))
+            if url is None
+            else RDBStorage(str(url), engine_kwargs={"poolclass": NullPool})
+        )
         study = optuna.load_study(study_name=record.name, storage=storage)
         trials, attributes = study.get_trials(deepcopy=False), study.user_attrs
     except KeyError as error:
@@ -164,7 +186,7 @@ def trials_table(results: StudyResults) -> pd.DataFrame:
 
 
 def metric_names(trials: Iterable[TrialRecord]) -> list[str]:
-    """Names of the metrics that any of the trials reports: the declared ones in their order, then the latencies."""
+    """Names of the metrics that any of the trials reports: declared ones in their order, a study's own, latencies."""
     declared = list(METRICS)
 
     def order(name: str) -> tuple[int, int, str]:

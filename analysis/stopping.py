@@ -114,12 +114,18 @@ def stretches(trials: Sequence[TrialRecord]) -> tuple[tuple[float, float], ...]:
     return tuple(zip([0.0, *ordered], ordered, strict=False))
 
 
-def spent(trials: Sequence[TrialRecord]) -> Spent:
-    """What the search has trained and what it would have trained without early stopping."""
-    asked = asked_students(trials)
+def epochs_left(asked: Sequence[TrialRecord]) -> dict[TrialState, float]:
+    """Epochs that the `asked_students` have not been trained for, by what became of them."""
     left = dict.fromkeys(TrialState, 0.0)
     for trial in asked:
         left[trial.state] += full_epochs(trial) - epochs_trained(trial)
+    return left
+
+
+def spent(trials: Sequence[TrialRecord]) -> Spent:
+    """What the search has trained and what it would have trained without early stopping."""
+    asked = asked_students(trials)
+    left = epochs_left(asked)
     ended = [each for each in asked if each.state in {TrialState.COMPLETE, TrialState.PRUNED} and each.epochs]
     seconds = [_seconds(trial) for trial in ended]
     known = [each for each in seconds if each is not None]

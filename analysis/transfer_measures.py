@@ -1,4 +1,4 @@
-"""How alike two classifiers answer, and how well one is calibrated: pure functions of logits."""
+"""How alike two classifiers answer, and how likely the labels are: pure functions of logits."""
 
 # Shapes: N images, C classes. Everything is computed in float64.
 
@@ -11,8 +11,6 @@ from scipy.stats import rankdata
 
 Logits = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
-
-NUM_ECE_BINS = 15
 
 
 def agreement(student_NC: Logits, teacher_NC: Logits) -> NDArray[np.bool_]:
@@ -61,21 +59,6 @@ def nontarget_rank_correlation(student_NC: Logits, teacher_NC: Logits, labels_N:
     if not known_N.any():
         return None
     return float(((first * second).sum(axis=1)[known_N] / scale_N[known_N]).mean())
-
-
-def expected_calibration_error(logits_NC: Logits, labels_N: Labels) -> float:
-    """Expected calibration error (Guo et al., ICML 2017, eq. 3): how far confidence is from accuracy, as a fraction.
-
-    Images are put by the probability of their likeliest class into 15 bins ((m - 1) / 15, m / 15] of equal width; the
-    error is the mean over the images of |accuracy - mean confidence| of their bin.
-    """
-    probabilities_NC = np.exp(log_softmax(logits_NC.astype(np.float64), axis=1))
-    confidences_N = probabilities_NC.max(axis=1)
-    right_N = logits_NC.argmax(axis=1) == labels_N
-    bins_N = np.clip(np.ceil(confidences_N * NUM_ECE_BINS).astype(np.int64) - 1, 0, NUM_ECE_BINS - 1)
-    # Within a bin num x |accuracy - confidence| is |sum of right - sum of confidence|.
-    gaps = np.bincount(bins_N, weights=right_N - confidences_N, minlength=NUM_ECE_BINS)
-    return float(np.abs(gaps).sum() / len(labels_N))
 
 
 def negative_log_likelihood(logits_NC: Logits, labels_N: Labels) -> float:

@@ -16,12 +16,12 @@ from analysis.transfer_boundary import boundary_distances, likeliest_pairs, marg
 from analysis.transfer_features import attention_maps, attention_similarity, centred_gram, linear_cka
 from analysis.transfer_measures import (
     agreement,
-    expected_calibration_error,
     kl_divergence,
     negative_log_likelihood,
     nontarget_rank_correlation,
 )
 from analysis.transfer_records import BoundaryTransfer, ClassTransfer, LayerMatrix, Share
+from trainables.calibration import expected_calibration_error
 from trainables.data.image_arrays import TrainingData
 from trainables.data.views import DeviceImages
 from trainables.models.features import FeatureTap, feature_names, feature_shapes

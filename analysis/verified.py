@@ -15,6 +15,7 @@ from analysis.statistics import Estimate, mean_interval
 from analysis.students import LABELS_METHOD, WITHOUT_TEACHER
 from trainables.config import StudentConfig
 from trainables.metrics import Direction, Metric, Source, latency_batch_size, latency_name
+from trainables.own_metrics import declared_name, metric_on_test
 from trainables.records import TrialRecord
 from trainables.verified import Role, SplitMetrics, VerifiedRun
 
@@ -50,13 +51,14 @@ class Verified:
         return tuple(run.fingerprint for run in self.runs)
 
     def by_seed(self, name: str) -> dict[int, float]:
-        """A test metric ("accuracy", "nll", "agreement") of each run that did not fail, by the seed's index."""
-        return {run.seed_index: float(getattr(run.on_test, name)) for run in self.runs if run.on_test is not None}
+        """A test metric ("accuracy", "nll", "agreement", one of the study's own) of each run that knows it, by seed."""
+        told = {run.seed_index: run.on_test.value(name) for run in self.runs if run.on_test is not None}
+        return {seed: value for seed, value in told.items() if value is not None}
 
     def estimate(self, name: str = "accuracy") -> Estimate | None:
-        """Mean of a test metric over the seeds; None where every run failed."""
+        """Mean of a test metric over the seeds; None where no run knows it."""
         values = list(self.by_seed(name).values())
-        return mean_interval(values, least_deviation=image_step(self.runs)) if values else None
+        return mean_interval(values, least_deviation=_least_deviation(self.runs, name)) if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class VerifiedPair:
 
 def runs_table(results: StudyResults) -> pd.DataFrame:
     """One row for each run of the verification; what a run that failed does not know is empty."""
+    own = {metric_on_test(each).name: declared_name(each) for each in results.record.own_metrics}
     rows = [
         {
             "trial": run.trial,
@@ -114,6 +117,7 @@ def runs_table(results: StudyResults) -> pd.DataFrame:
             "test_accuracy": None if run.on_test is None else run.on_test.accuracy,
             "test_nll_nats": None if run.on_test is None else run.on_test.nll,
             "test_agreement": None if run.on_test is None else run.on_test.agreement,
+            **{name: None if run.on_test is None else run.on_test.value(of) for name, of in own.items()},
             "train_seconds": run.train_seconds,
             "failure": run.failure,
             "files": run.fingerprint,
@@ -253,13 +257,15 @@ def _draws(
     results: StudyResults, sides: Sequence[Verified], objective: Metric, stream: np.random.Generator
 ) -> NDArray[np.float64] | None:
     """Shape (draws, configurations); None where the objective, or how sure it is, is unknown."""
-    if objective.name in _TEST_VALUES:
-        by_seed = [side.by_seed(_TEST_VALUES[objective.name]) for side in sides]
+    own = {each.name: declared_name(each) for each in results.record.own_metrics}
+    name = (_TEST_VALUES | own).get(objective.name)
+    if name is not None:
+        by_seed = [side.by_seed(name) for side in sides]
         seeds = sorted(set.intersection(*(set(each) for each in by_seed))) if by_seed else []
         if len(seeds) < 2:
             return None
         values = np.array([[each[seed] for each in by_seed] for seed in seeds])
-        return joint_draws(values, stream, least_deviation=image_step(sides[0].runs))
+        return joint_draws(values, stream, least_deviation=_least_deviation(sides[0].runs, name))
     columns, latency_draws = [], dict[str, NDArray[np.float64]]()
     for side in sides:
         key = side.student.model.key
@@ -280,6 +286,11 @@ def _latency_deviation(results: StudyResults, side: Verified, objective: Metric)
     measured = latency_of(results, side.trial, batch_size)
     low, high = (0.0, 0.0) if measured is None else median_interval(measured)
     return (high - low) / (2 * _NORMAL_ARM)
+
+
+def _least_deviation(runs: Sequence[VerifiedRun], name: str) -> float:
+    """Of a test metric; what a study's own metric counts is not known."""
+    return image_step(runs) if name in _TEST_VALUES.values() else 0.0
 
 
 def image_step(runs: Sequence[VerifiedRun]) -> float:

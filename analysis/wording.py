@@ -16,7 +16,7 @@ def value_text(metric: Metric, value: float | None) -> str:
     if metric.unit == "fraction":
         return f"{100 * value:.2f} %"
     if metric.unit == "":
-        return f"{value:,.0f}"
+        return f"{value:,.0f}" if value == round(value) else significant(value)
     for scale, prefix in _LARGE:
         if abs(value) >= scale:
             return f"{value / scale:.3g} {prefix}{metric.unit}"
@@ -85,6 +85,13 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
 def listed(items: Sequence[str]) -> str:
     """Items as a sentence lists them: "a", "a and b", "a, b and c"."""
     return " and ".join(items) if len(items) < 3 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def size_text(num_bytes: float) -> str:
+    """Bytes as a person says them: "47 KiB", "512 MiB", "4.0 GiB"."""
+    if num_bytes < 2**20:
+        return f"{num_bytes / 2**10:,.0f} KiB"
+    return f"{num_bytes / 2**20:,.0f} MiB" if num_bytes < 2**30 else f"{num_bytes / 2**30:,.1f} GiB"
 
 
 def duration(seconds: float) -> str:

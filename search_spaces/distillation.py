@@ -20,6 +20,7 @@ from trainables.config import (
     OptimizerConfig,
     OptionTable,
     RandAugmentConfig,
+    RequestedPrecision,
     StudentConfig,
     TrainingConfig,
     TransferConfig,
@@ -59,7 +60,11 @@ class Distillation(Frozen):
     flip: bool = Field(False, description="views of every method: every second image as in a mirror")
     cutout_pixels: int = Field(0, ge=0, le=256, description="views of every method: side of a square that is hidden")
     rand_augment: RandAugmentConfig | None = Field(None, description="views of every method: RandAugment's operations")
+    num_views: int | None = Field(
+        None, ge=1, description="of each image, shown again after so many epochs; None: every epoch shows new ones"
+    )
     epochs: int = Field(2, ge=1)
+    precision: RequestedPrecision = Field("auto", description="of training, see `TrainingConfig`")
     transfer_shares: tuple[Share, ...] = Field(
         (1.0,), min_length=1, description="of the training images that are shown"
     )
@@ -100,6 +105,16 @@ class Distillation(Frozen):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _views_that_are_repeated_exist(self) -> Self:
+        is_plain = not (self.shift_pixels or self.flip or self.cutout_pixels or self.rand_augment)
+        if self.num_views is not None and is_plain and not any(self._own(each).mixup for each in self.methods):
+            raise ValueError(
+                f"num_views = {self.num_views}: every student is shown the images as they are, so that there is no "
+                "view to repeat; leave it out, or set shift_pixels, flip, cutout_pixels or rand_augment"
+            )
+        return self
+
     @property
     @abstractmethod
     def width_values(self) -> Sequence[int | float]:
@@ -130,12 +145,14 @@ class Distillation(Frozen):
                     name=self.optimizer, learning_rate=learning_rate, weight_decay=self.weight_decay
                 ),
                 schedule=self.schedule,
+                precision=self.precision,
                 augmentation=AugmentationConfig(
                     shift_pixels=self.shift_pixels,
                     flip=self.flip,
                     rand_augment=self.rand_augment,
                     cutout_pixels=self.cutout_pixels,
                     mixup=own.mixup,
+                    num_views=self.num_views,
                 ),
             ),
             transfer=self._suggest_transfer(trial, method),

@@ -2,25 +2,33 @@
 
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from search_spaces.space import SearchSpace
 from study import store as stores
-from study.cluster import check_objectives, connect, trial_resources
+from study.ask_metrics import ask_metrics
+from study.cluster import check_objectives, connect, trial_resources, waits_for_nodes
 from study.config import StudyConfig
 from study.costs import cost_words, study_cost
 from study.errors import StudyInterruptedError
+from study.hours import kept_words, this_machine
 from study.interrupts import Interrupts, how_to_go_on
 from study.launch import Launch
-from study.preflight import prepare
+from study.outputs_choice import choice_words
+from study.preflight import check_precisions, outputs_choice, prepare
 from study.progress import Progress
 from study.stages import run_stages
 from study.store import StudyStore
 from study.warm_start import WarmStart, warm_start
+from study.watch.trial_logs import check_answers
+from study.watch.watched import watched
 from trainables.brought_teacher import brought_weights, pinned
 from trainables.data.image_arrays import TrainingData, digest
+from trainables.patience import Patience
 from trainables.registry import make_importable
 from trainables.study_paths import StudyPaths
+from trainables.user_cache import cache_folder
 
 
 def run(
@@ -47,9 +55,12 @@ def run(
         StudyInterruptedError: asked to end; `resume` goes on.
     """
     config = config.model_copy(update={"teacher": pinned(config.teacher)})
-    space, data, told = check(config, directory, import_folder, evidence)
+    config, space, data, told = check(config, directory, import_folder, evidence)
+    if address is None:
+        check_precisions(config, space, torch.device(this_machine(config.resources).facts.kind))
     console.print("configuration, images and networks are in order; starting Ray")
-    with connect(config.resources, address, import_folder) as dashboard:
+    shared_bytes = outputs_choice(config, space, data).num_bytes
+    with connect(config.resources, address, import_folder, shared_bytes=shared_bytes) as dashboard:
         resources = trial_resources(config.resources)
         check_objectives([*config.objectives, *config.search.constraints], resources)
         with (
@@ -62,6 +73,7 @@ def run(
             ) as store,
             Interrupts(store.paths.root, console) as interrupts,
             _progress(store, console, dashboard) as progress,
+            watched(progress, store, data, resources),
         ):
             if told is not None:
                 progress.line(f"warm start: {told.text}")
@@ -70,8 +82,11 @@ def run(
 
 def check(
     config: StudyConfig, directory: Path, import_folder: str | None, evidence: Path | None = None
-) -> tuple[SearchSpace, TrainingData, WarmStart | None]:
+) -> tuple[StudyConfig, SearchSpace, TrainingData, WarmStart | None]:
     """All that can be refused before Ray starts; makes nothing.
+
+    Returns:
+        The configuration with what its own metrics declare; its space and images; what its sampler is told.
 
     Raises:
         ValueError: wrong use.
@@ -79,16 +94,20 @@ def check(
     stores.check_vacant(directory)
     make_importable(import_folder)
     if config.storage is not None:
-        stores.open_storage(StudyPaths(directory), config.storage)
+        stores.open_storage(StudyPaths(directory), config.storage, Patience(config.storage, 0.0))
+    config = ask_metrics(config)
     space, data = prepare(config)
+    check_answers(config.logs)
     if config.teacher.is_brought:  # once it is stored in the study, its files may go
         brought_weights(config.teacher, data.input_shape, data.num_classes)
-    return space, data, None if evidence is None else warm_start(evidence, config, space)
+    return config, space, data, None if evidence is None else warm_start(evidence, config, space)
 
 
 def cost(config: StudyConfig, space: SearchSpace, data: TrainingData) -> str:
-    """What a study that was checked will cost, in one line."""
-    return cost_words(study_cost(config, space, data))
+    """What a study that was checked will cost: work, how its students are told teacher outputs, hours; each a line."""
+    outputs = choice_words(outputs_choice(config, space, data))
+    hours = kept_words(config, space, data, cache_folder(), this_machine(config.resources))
+    return "\n".join([cost_words(study_cost(config, space, data)), *([] if outputs is None else [outputs]), *hours])
 
 
 def resume(directory: Path, *, address: str | None, console: Console, num_trials: int | None = None) -> Path:
@@ -109,19 +128,20 @@ def resume(directory: Path, *, address: str | None, console: Console, num_trials
     with stores.reopen(directory) as store, Interrupts(paths.root, console) as interrupts:
         config = store.config if num_trials is None else stores.extended(store.config, directory, num_trials)
         try:
-            space, data = prepare(config)
+            space, data = prepare(ask_metrics(config))
             if record.images not in {None, digest(data)}:
                 raise ValueError(
                     f"{paths.root}: the images of dataset {config.dataset.key} are not those that the study began "
                     "with: bring them back as they were, or begin another study"
                 )
             console.print("configuration, images and networks are in order; starting Ray")
-            with connect(config.resources, address, record.import_folder) as dashboard:
+            shared_bytes = outputs_choice(config, space, data).num_bytes
+            with connect(config.resources, address, record.import_folder, shared_bytes=shared_bytes) as dashboard:
                 interrupts.install()  # Ray has put handlers of its own
                 resources = trial_resources(config.resources)
                 # Where the study is extended, nothing stands in the way any more: now it is asked for more.
                 asked = store if num_trials is None else stores.configure_again(store, config)
-                with _progress(asked, console, dashboard) as progress:
+                with _progress(asked, console, dashboard) as progress, watched(progress, asked, data, resources):
                     return run_stages(Launch(asked, space, data, resources, progress, interrupts.was_asked))
         except KeyboardInterrupt as error:
             raise StudyInterruptedError(how_to_go_on(paths.root)) from error
@@ -139,8 +159,12 @@ def extend(directory: Path, num_trials: int, *, address: str | None, console: Co
 
 def _progress(store: StudyStore, console: Console, dashboard: str) -> Progress:
     progress = Progress(store.paths, store.record, console, store.config.search.num_trials)
+    store.patience.tell = progress.detail
     if store.config.fingerprint("study") != store.record.fingerprint:
         made_with = ", ".join(f"{name} {version}" for name, version in store.record.versions.items())
         progress.line(f"made with other versions ({made_with}): what follows is not exactly comparable")
     progress.line(f"study in {store.paths.root}" + (f", dashboard at http://{dashboard}" if dashboard else ""))
+    waits = waits_for_nodes(store.config.resources)
+    if waits is not None:
+        progress.line(waits)
     return progress

@@ -18,7 +18,8 @@ from study.errors import (
     StageFailedError,
     StudyInterruptedError,
 )
-from study.status import find_studies, is_abandoned, read_status, status_view
+from study.status import find_studies, read_status, status_view
+from study.watch.following import follow, show
 from trainables.registry import resolve
 from trainables.verified import Role
 
@@ -105,14 +106,16 @@ def extend(
 
 
 @app.command()
-def status(directory: Directory) -> None:
-    """Show how far a study is."""
+def status(
+    directory: Directory,
+    watch: Annotated[bool, typer.Option("--watch", help="again and again, until the study has ended")] = False,
+    from_store: Annotated[bool, typer.Option("--from-store", help="ask its storage, not status.json")] = False,
+) -> None:
+    """Show how far a study is, from any machine that sees its directory."""
     with _plain_errors():
-        record = read_status(directory)
-        console = Console()
-        console.print(status_view(record))
-        if is_abandoned(directory, record):
-            console.print(f"its driver (process {record.pid} on {record.host}) is gone: kd-study resume {directory}")
+        if watch:
+            raise typer.Exit(follow(directory, Console(), from_store=from_store))
+        show(directory, Console(), from_store=from_store)
 
 
 @app.command(name="list")
@@ -251,7 +254,7 @@ def _import_folder(study: str) -> str | None:
 
 
 def _show_plan(config: StudyConfig, directory: Path, import_folder: str | None, evidence: Path | None) -> None:
-    space, data, told = _action("check")(config, directory, import_folder, evidence)
+    config, space, data, told = _action("check")(config, directory, import_folder, evidence)
     typer.echo(config.model_dump_json(indent=2))
     typer.echo(
         f"would {'take as brought' if config.teacher.is_brought else 'train'} {config.teacher.network.key} on "

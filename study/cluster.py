@@ -2,17 +2,19 @@
 
 import contextlib
 import logging
-import math
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import ray
 
-from study.config import ResourcesConfig
 from study.errors import StageFailedError
+from study.resources import ResourcesConfig
+from study.search.slots import num_fitting
+from trainables.config import StudentConfig
 from trainables.metrics import NEEDS_GPU
 
 # Read by Ray and Tune when they start; what the user has set stands.
@@ -35,15 +37,29 @@ ENVIRONMENT = {
 
 
 CONNECT_TIMEOUT_S = 5.0
+OWN_NODE = "kd_study_own_node"  # a resource of the node that we start: nothing adds nodes to it
+
+Shares = Mapping[tuple[str, int], float]  # of a GPU, by `ModelConfig.key` and batch size
 
 
 @dataclass(frozen=True, slots=True)
 class TrialResources:
-    """What one trial gets, and how many run at once."""
+    """What one trial gets, and how many run at once.
+
+    `gpus` is the share of every trial, or, where `shares` names each student's own, the smallest of them. `num_gpus`
+    is how many whole GPUs there are to share.
+    """
 
     cpus: int
     gpus: float
     num_slots: int
+    num_gpus: int = 0
+    is_planned: bool = False  # each student is to have a share of its own
+    shares: Shares = field(default_factory=dict)
+
+    def share(self, student: StudentConfig) -> float:
+        """Of a GPU, for this student; 0 where trials run on CPUs."""
+        return self.shares.get((student.model.key, student.training.batch_size), self.gpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +71,17 @@ class WholeDevice:
 
 
 @contextlib.contextmanager
-def connect(resources: ResourcesConfig, address: str | None, import_folder: str | None) -> Iterator[str]:
+def connect(
+    resources: ResourcesConfig, address: str | None, import_folder: str | None, *, shared_bytes: int = 0
+) -> Iterator[str]:
     """A cluster for the time of a study: the one at `address`, or one of our own on this machine.
 
     Args:
         resources: of the configuration; its dashboard and object store are for a local cluster.
         address: of a running cluster ("auto", "host:port", "ray://..."); None starts a local one.
         import_folder: a folder that driver and workers must be able to import from; None: none.
+        shared_bytes: of stored teacher outputs, by which the object store of a local cluster is larger. That of a
+            running cluster is as large as it is: there, what does not fit lies on the disk of each node.
 
     Yields:
         The dashboard's address, or "" where there is none.
@@ -76,7 +96,8 @@ def connect(resources: ResourcesConfig, address: str | None, import_folder: str 
         options |= {
             "address": "local",
             "include_dashboard": resources.dashboard,
-            "object_store_memory": resources.object_store_mib * 2**20,
+            "object_store_memory": resources.object_store_mib * 2**20 + shared_bytes,
+            "resources": {OWN_NODE: 1},
         }
         if import_folder is not None:
             options["runtime_env"] = {"env_vars": {"PYTHONPATH": _with_folder(import_folder)}}
@@ -96,15 +117,25 @@ def connect(resources: ResourcesConfig, address: str | None, import_folder: str 
         ray.shutdown()
 
 
-def task(function: Callable[..., Any], *, cpus: float, gpus: float, streams: bool = False) -> Any:
+def task(
+    function: Callable[..., Any],
+    *,
+    cpus: float,
+    gpus: float,
+    streams: bool = False,
+    num_retries: int = 3,
+    placement: object = None,
+) -> Any:
     """The function as a Ray task that takes so much of a node; call its `remote`.
 
     The share stands in the decorator and not in `.options`: only then does Ray end a GPU's worker with its task, and
     with it a CUDA context that would stay beside the trials, or on the wrong board.
     """
-    options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 3}
+    options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": num_retries}
     if streams:
         options["num_returns"] = "streaming"
+    if placement is not None:
+        options["scheduling_strategy"] = placement
     return ray.remote(**options)(function)
 
 
@@ -131,21 +162,37 @@ def result_of(reference: "ray.ObjectRef[Any]") -> Any:
 
 
 def trial_resources(config: ResourcesConfig) -> TrialResources:
-    """What each trial gets on the connected cluster, and how many fit.
+    """What each trial gets on the connected cluster, and how many fit on the nodes that are up or may be added.
 
     Raises:
         ValueError: no node can serve one trial; the message names what the nodes have.
     """
-    has_gpu = any(_amount(node, "GPU") > 0 for node in _nodes())
-    gpus = config.gpus_per_trial if has_gpu else 0.0
-    num_slots = sum(_fit(node, config.cpus_per_trial, gpus) for node in _nodes())
+    nodes = _nodes_in_all(config)
+    num_gpus = sum(int(_amount(node, "GPU")) for node in nodes)
+    gpus = config.unplanned_share if num_gpus else 0.0
+    num_slots = _num_slots(config, nodes, gpus)
     if num_slots == 0:
-        nodes = ", ".join(f"{_amount(node, 'CPU'):g} CPUs and {_amount(node, 'GPU'):g} GPUs" for node in _nodes())
         raise ValueError(
             f"resources: a trial asks for {config.cpus_per_trial} CPUs and {gpus:g} GPUs, and no node has as much "
-            f"(there are: {nodes})"
+            f"(there are: {_in_words(config)})"
         )
-    return TrialResources(config.cpus_per_trial, gpus, min(num_slots, config.max_concurrent_trials or num_slots))
+    is_planned = gpus > 0.0 and config.gpus_per_trial == "planned"
+    return TrialResources(config.cpus_per_trial, gpus, num_slots, num_gpus if gpus else 0, is_planned)
+
+
+def with_shares(resources: TrialResources, config: ResourcesConfig, shares: Shares) -> TrialResources:
+    """The same with a share of its own for each student, and as many slots as the smallest of them make."""
+    smallest = min(shares.values())
+    num_slots = _num_slots(config, _nodes_in_all(config), smallest)
+    return replace(resources, gpus=smallest, num_slots=num_slots, shares=shares)
+
+
+def waits_for_nodes(config: ResourcesConfig) -> str | None:
+    """What to say where no node that is up serves a trial, and the cluster must add one first; None where one does."""
+    needs_gpu = config.uses_gpus and any(_amount(node, "GPU") for node in _nodes_in_all(config))
+    if _num_slots(config, _nodes(), config.unplanned_share if needs_gpu else 0.0):
+        return None
+    return f"no node that is up serves a trial: the cluster adds one when the first task waits ({_in_words(config)})"
 
 
 def check_objectives(objectives: Sequence[str], resources: TrialResources) -> None:
@@ -164,10 +211,16 @@ def check_objectives(objectives: Sequence[str], resources: TrialResources) -> No
 
 def whole_device(config: ResourcesConfig) -> WholeDevice:
     """A whole GPU where the cluster has one and trials use it; else all CPUs of the largest node."""
-    largest = max(_nodes(), key=lambda node: (_amount(node, "GPU") > 0, _amount(node, "CPU")))
-    if config.gpus_per_trial > 0 and _amount(largest, "GPU") >= 1:
+    largest = max(_nodes_in_all(config), key=lambda node: (_amount(node, "GPU") > 0, _amount(node, "CPU")))
+    if config.uses_gpus and _amount(largest, "GPU") >= 1:
         return WholeDevice(config.cpus_per_trial, 1.0)
     return WholeDevice(int(_amount(largest, "CPU")), 0.0)
+
+
+def trials_beside_a_gpu(config: ResourcesConfig) -> int:
+    """How many trials one GPU can have by the CPUs of its node, which its GPUs share evenly."""
+    nodes = [node for node in _nodes_in_all(config) if _amount(node, "GPU") >= 1]
+    return max((int(_amount(node, "CPU") / _amount(node, "GPU") / config.cpus_per_trial) for node in nodes), default=0)
 
 
 def _check_answers(address: str | None) -> None:
@@ -200,14 +253,40 @@ def _nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
+def _nodes_in_all(config: ResourcesConfig) -> list[dict[str, float]]:
+    """Those that are up, and those that the configuration says a running cluster may add."""
+    return _nodes() + _nodes_to_come(config)
+
+
+def _nodes_to_come(config: ResourcesConfig) -> list[dict[str, float]]:
+    up, to_come = _nodes(), config.autoscaled
+    if to_come is None or any(OWN_NODE in node for node in up):
+        return []
+    kind = to_come.amounts()
+    num_up = sum(all(_amount(node, name) == amount for name, amount in kind.items()) for node in up)
+    return [kind] * max(0, to_come.max_nodes - num_up)
+
+
+def _num_slots(config: ResourcesConfig, nodes: Sequence[dict[str, float]], gpus: float) -> int:
+    num_slots = sum(
+        num_fitting(_amount(node, "CPU"), _amount(node, "GPU"), cpus=config.cpus_per_trial, gpus=gpus) for node in nodes
+    )
+    return min(num_slots, config.max_concurrent_trials or num_slots)
+
+
+def _in_words(config: ResourcesConfig) -> str:
+    up, to_come = (
+        ", ".join(
+            (f"{number} x " if number > 1 else "") + f"{cpus:g} CPUs and {gpus:g} GPUs"
+            for (cpus, gpus), number in Counter((_amount(node, "CPU"), _amount(node, "GPU")) for node in nodes).items()
+        )
+        for nodes in (_nodes(), _nodes_to_come(config))
+    )
+    return f"{up}; resources.autoscaled: {to_come} more" if to_come else up
+
+
 def _amount(node: dict[str, float], resource: str) -> float:
     return float(node.get(resource, 0.0))
-
-
-def _fit(node: dict[str, float], cpus: float, gpus: float) -> int:
-    """How many trials a node holds; a trial's share of a GPU is of one GPU, never of two."""
-    by_cpu = math.floor(_amount(node, "CPU") / cpus)
-    return by_cpu if gpus == 0.0 else min(by_cpu, math.floor(_amount(node, "GPU")) * math.floor(1.0 / gpus))
 
 
 def _with_folder(folder: str) -> str:

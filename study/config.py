@@ -2,95 +2,32 @@
 
 import copy
 import hashlib
-import itertools
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from study.recipes import recipe_names
-from study.search.constraints import parse_constraints
-from trainables.config import AssistantConfig, DatasetConfig, Frozen, NamedConfig, TeacherConfig
+from study.resources import ResourcesConfig
+from study.search.constraints import Constraint, parse_constraints
+from study.search.settings import SearchConfig
+from study.watch.settings import LogsConfig
+from trainables.config import DatasetConfig, Frozen, NamedConfig
 from trainables.hardware.settings import ProfileSettings
 from trainables.later_fields import without_later_fields
-from trainables.metrics import Source, latency_batch_size, metric
+from trainables.metrics import Metric, Source, latency_batch_size, metric
+from trainables.own_metrics import MetricConfig, declared, is_still_open
 from trainables.study_paths import MAX_ASSISTANTS
+from trainables.teacher_config import AssistantConfig, TeacherConfig
 
-
-class HalvingConfig(Frozen):
-    """When Pareto halving judges a trial, and how many of those it has judged go on."""
-
-    rungs: tuple[Annotated[float, Field(gt=0.0)], ...] | None = Field(
-        None, description="epochs after which trials are judged, ascending; None: `first_rung`, doubled again and again"
-    )
-    first_rung: float = Field(1.0, ge=0.01, description="where rungs are not given; a fraction is one of an epoch")
-    least_gain: float = Field(
-        5e-4, ge=0.0, lt=1.0, description="share of the hypervolume that a trial must be expected to add to go on"
-    )
-    keep_fraction: float = Field(
-        1 / 3, gt=0.0, lt=1.0, description="of the trials at a rung, those that go on before any has come to its end"
-    )
-    pauses: bool = Field(
-        default=True, description="a trial that does not go on may later, when more have come; false: it is stopped"
-    )
-    spares_baselines: bool = Field(default=False, description="baselines are judged and go on whatever comes of it")
-
-    @field_validator("rungs")
-    @classmethod
-    def _rungs_ascend(cls, rungs: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if rungs is not None and any(later <= earlier for earlier, later in itertools.pairwise(rungs)):
-            raise ValueError(f"{list(rungs)}: each must be later than the one before")
-        return rungs
-
-    def epochs_of_rungs(self, num_epochs: int) -> tuple[float, ...]:
-        """After how many epochs a trial of `num_epochs` is judged; its end is no rung."""
-        doubled = (self.first_rung * 2**index for index in itertools.count())
-        rungs = itertools.takewhile(lambda each: each < num_epochs, doubled if self.rungs is None else self.rungs)
-        return tuple(map(float, rungs))
-
-
-class SearchConfig(Frozen):
-    """How many students, and who proposes them."""
-
-    num_trials: int = Field(24, ge=1)
-    sampler: str = Field(
-        "known_cost", description='a name from `study.search.samplers.SAMPLERS`, or "package.module:object"'
-    )
-    num_startup_trials: int = Field(10, ge=0, description="of a sampler with a model: trials before it models anything")
-    early_stopping: Literal["none", "pareto_halving"] = "none"
-    halving: HalvingConfig = HalvingConfig()
-    constraints: dict[str, str] = Field(
-        {}, description='metric name -> bound, such as "<= 2.0", that students must keep'
-    )
-    trials_per_method: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
-        None, description="for each method of the space, num_trials in all; None: every method gets the same number"
-    )
-    balanced: tuple[str, ...] = Field(
-        (), description='parameters, such as "width", at each of whose values a method has equally many of its trials'
-    )
-
-    @field_validator("constraints")
-    @classmethod
-    def _bounds_can_be_read(cls, constraints: dict[str, str]) -> dict[str, str]:
-        parse_constraints(constraints)
-        return constraints
-
-
-class ResourcesConfig(Frozen):
-    """What one trial gets, and how many run at once."""
-
-    cpus_per_trial: Annotated[int, Field(ge=1)] = 1
-    gpus_per_trial: float = Field(0.25, ge=0.0, le=1.0, description="where the cluster has a GPU; 0 for CPUs only")
-    max_concurrent_trials: int | None = Field(None, ge=1, description="None: as many as the cluster holds")
-    max_failures: int = Field(5, ge=0, description="restarts of a trial whose process or node died")
-    dashboard: bool = Field(True, description="start Ray's dashboard with a local cluster")
-    object_store_mib: int = Field(512, ge=80, description="of a local cluster")
+# Fields of a teacher that change nothing of what its students learn: its outputs are the same.
+HOW_OUTPUTS_ARE_TOLD = ("outputs", "max_stored_mib")
 
 
 class VerifyConfig(Frozen):
@@ -115,6 +52,9 @@ class StudyConfig(Frozen):
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
     seed: int = Field(0, ge=0, lt=2**32, description="of the search, and the training seed that all its trials share")
+    metrics: tuple[MetricConfig, ...] = Field(
+        (), description='of logits, beside the declared ones: a built-in name, or "package.module:object"'
+    )
     objectives: tuple[str, ...] = Field(("validation_accuracy", "latency_p50_ms_batch1"), min_length=1)
     storage: str | None = Field(None, description="an Optuna storage URL; None: a journal file in the study directory")
     dataset: DatasetConfig = DatasetConfig()
@@ -127,18 +67,41 @@ class StudyConfig(Frozen):
     resources: ResourcesConfig = ResourcesConfig()
     profile: ProfileSettings = ProfileSettings()
     verify: VerifyConfig = VerifyConfig()
+    logs: LogsConfig = LogsConfig()
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_are_a_set(cls, metrics: tuple[MetricConfig, ...]) -> tuple[MetricConfig, ...]:
+        for names in ([each.key for each in metrics], [each.name for each in declared(metrics)]):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"{twice[0]} stands twice: each metric may stand once")
+        return metrics
 
     @field_validator("objectives")
     @classmethod
-    def _objectives_may_steer(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _objectives_may_steer(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if len(set(names)) != len(names):
             raise ValueError(f"{list(names)} names a metric twice: each objective may stand once")
+        if "metrics" not in info.data:  # they are refused themselves
+            return names
+        metrics: tuple[MetricConfig, ...] = info.data["metrics"]
         for name in names:
-            if metric(name).source is Source.SHARED:
+            if not is_still_open(name, metrics) and metric(name, declared(metrics)).source is Source.SHARED:
                 raise ValueError(
                     f'"{name}" is sampled while other trials run beside it: it is shown, never an objective'
                 )
         return names
+
+    @field_validator("search")
+    @classmethod
+    def _constraints_are_on_metrics(cls, search: SearchConfig, info: ValidationInfo) -> SearchConfig:
+        if "metrics" not in info.data:
+            return search
+        metrics: tuple[MetricConfig, ...] = info.data["metrics"]
+        closed = {name: text for name, text in search.constraints.items() if not is_still_open(name, metrics)}
+        parse_constraints(closed, declared(metrics))
+        return search
 
     @model_validator(mode="after")
     def _latencies_are_measured(self) -> Self:
@@ -158,13 +121,31 @@ class StudyConfig(Frozen):
 
     @model_validator(mode="after")
     def _early_stopping_has_something_to_judge_by(self) -> Self:
-        is_known = [metric(name).source is Source.ISOLATED for name in self.objectives]
+        is_known = [
+            not is_still_open(name, self.metrics) and metric(name, self.own_metrics).source is Source.ISOLATED
+            for name in self.objectives
+        ]
         if self.search.early_stopping != "none" and all(is_known):
             raise ValueError(
                 f'search.early_stopping = "{self.search.early_stopping}" judges by what training shows, and the '
                 f'objectives are known before it ({", ".join(self.objectives)}): allowed is "none"'
             )
         return self
+
+    @property
+    def own_metrics(self) -> tuple[Metric, ...]:
+        """What the study's own metrics declare; nothing of those whose code has not been asked (`ask_metrics`)."""
+        return declared(self.metrics)
+
+    @property
+    def objective_metrics(self) -> tuple[Metric, ...]:
+        """The objectives as metrics, the study's own among them."""
+        return tuple(metric(name, self.own_metrics) for name in self.objectives)
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The bounds that students must keep."""
+        return parse_constraints(self.search.constraints, self.own_metrics)
 
     @property
     def students_teacher(self) -> TeacherConfig:
@@ -176,11 +157,12 @@ class StudyConfig(Frozen):
         versions = library_versions()  # Ray's and Optuna's change no number of a trial
         inputs: dict[str, Any] = {name: versions[name] for name in ("kd-study", "torch", "numpy")}
         asked = without_later_fields(self.model_dump(mode="json"))
-        del asked["teacher"]["outputs"]  # how students are told its outputs, which are the same
+        for name in HOW_OUTPUTS_ARE_TOLD:
+            del asked["teacher"][name]
         fields = {
             "teach": ("dataset", "teacher", "assistants"),
             "profile": ("teacher", "space", "profile"),
-            "study": ("seed", "objectives", "dataset", "teacher", "assistants", "space"),
+            "study": ("seed", "metrics", "objectives", "dataset", "teacher", "assistants", "space"),
         }
         inputs |= {field: asked[field] for field in fields[stage] if field in asked}
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

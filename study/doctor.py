@@ -23,8 +23,9 @@ from packaging.specifiers import SpecifierSet
 from rich.table import Table
 from rich.text import Text
 
-from study.config import ResourcesConfig
 from study.locks import hold, is_held
+from study.resources import ResourcesConfig
+from trainables.patience import Patience
 from trainables.study_paths import StudyPaths
 from trainables.whole_files import write_text
 
@@ -191,9 +192,10 @@ def storage_finding(directory: Path) -> Finding:
 
 def _storage_problem(paths: StudyPaths) -> str | None:
     optuna, store = importlib.import_module("optuna"), importlib.import_module("study.store")
-    study = optuna.create_study(storage=store.open_storage(paths, None), study_name="doctor")
+    patience = Patience(str(paths.root), 0.0)
+    study = optuna.create_study(storage=store.open_storage(paths, None, patience), study_name="doctor")
     study.add_trial(optuna.trial.create_trial(value=0.5))
-    read = optuna.get_all_study_summaries(store.open_storage(paths, None))
+    read = optuna.get_all_study_summaries(store.open_storage(paths, None, patience))
     if [(each.study_name, each.n_trials) for each in read] != [("doctor", 1)]:
         return "an Optuna journal is not read back as it was written"
     with hold(paths.lock):

@@ -16,6 +16,7 @@ from trainables.data.split import split
 from trainables.data.views import DeviceImages
 from trainables.export import ExportCard, export_student
 from trainables.metrics import Source, is_metric, metric
+from trainables.own_metrics import declared_name, metric_on_test
 from trainables.records import TrialRecord
 from trainables.registry import make_importable
 from trainables.study_paths import StudyPaths
@@ -104,6 +105,10 @@ def _metrics(results: StudyResults, trial: TrialRecord, verified: VerifiedRun | 
         "test_accuracy": verified.on_test.accuracy,
         "test_nll": verified.on_test.nll,
         "test_agreement": verified.on_test.agreement,
+        **{
+            metric_on_test(each).name: verified.on_test.own.get(declared_name(each))
+            for each in results.record.own_metrics
+        },
     }
     runs = () if results.verification is None else results.verification.runs
     own_runs = tuple(run for run in runs if (run.trial, run.role) == (verified.trial, verified.role))

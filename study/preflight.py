@@ -9,16 +9,21 @@ from torch import nn
 
 import search_spaces
 from search_spaces.space import SearchSpace
-from study.config import HalvingConfig, StudyConfig, VerifyConfig
+from study.config import StudyConfig, VerifyConfig
+from study.outputs_choice import BYTES_A_LOGIT, OutputsChoice, choose, demands
 from study.search.samplers import SAMPLERS
+from study.search.settings import HalvingConfig
 from study.search.shares import balanced_values, method_shares
+from study.watch.trial_logs import check_packages
 from trainables import data as datasets
-from trainables import models
+from trainables import logit_metrics, models
 from trainables.config import ModelConfig, StudentConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.split import split
 from trainables.data.transfer_set import transfer_set
 from trainables.data.views import check_augmentation
+from trainables.hardware.device import precision_for
+from trainables.losses.distillation_loss import Need
 from trainables.registry import resolve
 from trainables.run_start import check_parts_of_norms, check_student
 
@@ -31,6 +36,7 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     Raises:
         ValueError: one line that names what is wrong and what is allowed.
     """
+    check_packages(config.logs)
     space = search_spaces.build(config.space)
     method_shares(config.search, space)
     balanced_values(config.search, space)
@@ -38,6 +44,7 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     if config.search.sampler == "grid":
         _check_finite(space, config.seed)
     data = split(datasets.load(config.dataset), config.dataset)
+    _check_metrics(config, data.num_classes)
     _check_best_of(config.verify, space, config.seed)
     students = tried_students(space, config.seed)
     known = {model.key for model in space.architectures()}
@@ -53,8 +60,8 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
         check_augmentation(config.teacher.training.augmentation, data.input_shape)
         check_parts_of_norms(config.teacher.training, len(data.train), lambda: _built(config.teacher.network, data))
     _check_assistants(config, data)
-    for student in students:
-        check_student(student, config.students_teacher, data)
+    needs = [check_student(student, config.students_teacher, data) for student in students]
+    _outputs_choice(config, space, data, list(zip(students, needs, strict=True)))
     if config.search.early_stopping != "none":
         num_epochs = max(student.training.epochs for student in students)
         num_images = min(len(transfer_set(data.train.labels_N, student.transfer).members_K) for student in students)
@@ -62,8 +69,59 @@ def prepare(config: StudyConfig) -> tuple[SearchSpace, TrainingData]:
     return space, data
 
 
+def check_precisions(config: StudyConfig, space: SearchSpace, device: torch.device) -> None:
+    """See that the device on which all is trained computes in what is asked for.
+
+    Raises:
+        ValueError: it does not; the message names the field.
+    """
+    trainings = [("teacher.training", config.teacher.training)]
+    trainings += [(f"assistants.{place}.training", each.training) for place, each in enumerate(config.assistants)]
+    trainings += [(f'space "{space.name}": training', each.training) for each in tried_students(space, config.seed)]
+    for where, training in trainings:
+        if training is not None:
+            try:
+                precision_for(device, training.precision)
+            except ValueError as error:
+                raise ValueError(f"{where}.{error}") from error
+
+
+def outputs_choice(config: StudyConfig, space: SearchSpace, data: TrainingData) -> OutputsChoice:
+    """Of which views a study that was prepared stores its teacher's logits before the search."""
+    students = tried_students(space, config.seed)
+    needs = [
+        frozenset() if each.training.augmentation.is_identity else check_student(each, config.students_teacher, data)
+        for each in students
+    ]
+    return _outputs_choice(config, space, data, list(zip(students, needs, strict=True)))
+
+
+def _outputs_choice(
+    config: StudyConfig, space: SearchSpace, data: TrainingData, students: list[tuple[StudentConfig, frozenset[Need]]]
+) -> OutputsChoice:
+    return choose(
+        demands(students, config.search.num_trials, method_shares(config.search, space)),
+        bytes_a_view=len(data.train) * data.num_classes * BYTES_A_LOGIT,
+        limit_bytes=config.teacher.max_stored_mib * 2**20,
+        outputs=config.teacher.outputs,
+    )
+
+
+def _check_metrics(config: StudyConfig, num_classes: int) -> None:
+    """See that each of the study's own metrics can be computed.
+
+    Raises:
+        ValueError: one cannot; the message says which and why.
+    """
+    for place, each in enumerate(config.metrics):
+        try:
+            logit_metrics.try_out(each, num_classes)
+        except ValueError as error:
+            raise ValueError(f"metrics.{place}: {error}") from error
+
+
 def _check_assistants(config: StudyConfig, data: TrainingData) -> None:
-    """See that each could begin under the one above it.
+    """See that each could begin under the one above it; it alone sees its views, which are not stored for it.
 
     Raises:
         ValueError: one could not; the message says which.
@@ -71,7 +129,7 @@ def _check_assistants(config: StudyConfig, data: TrainingData) -> None:
     for place, assistant in enumerate(config.assistants):
         above = config.model_copy(update={"assistants": config.assistants[:place]}).students_teacher
         try:
-            check_student(assistant.student, above, data)
+            check_student(assistant.student, above, data, stores_views=False)
         except ValueError as error:
             raise ValueError(f"assistants.{place}: {error}") from error
 

@@ -16,7 +16,6 @@ from study.search.recorded import RecordedAnswers
 from study.search.replay import Replay, values_at
 from study.search.replay_summary import RecordedFront, ReplaySummary, summarise
 from study.store import read_study_record
-from trainables.metrics import metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def replay_once(
     evidence: Sequence[RecordedTrial] = (),
 ) -> tuple[ReplaySummary, RecordedAnswers]:
     """One search over the recording, with a seed of its own."""
-    objectives = [metric(name) for name in config.objectives]
+    objectives = config.objective_metrics
     answers = RecordedAnswers(curves, objectives)
     space = search_spaces.build(config.space)
     seeded = config.model_copy(update={"seed": seed})

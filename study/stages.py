@@ -1,8 +1,8 @@
 """A study from first stage to last: teach, profile, search, verify, report. What is stored is not done again."""
 
 import signal
-import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +16,34 @@ from analysis.report_capacity import capacity_words
 from analysis.report_ranking import ranking_words
 from analysis.report_verified import verified_words
 from analysis.results import read_study
-from study.cluster import TrialResources, result_of, streamed, task, whole_device
-from study.costs import search_seconds, time_words
+from study.cluster import TrialResources, result_of, streamed, task, whole_device, with_shares
+from study.co_tenancy import measured_together
 from study.errors import StageFailedError, StudyInterruptedError
+from study.failures import failed, is_of_the_store
+from study.gpu_shares import planned_shares, resident_mib, share_words
+from study.hours import search_time, time_words
 from study.interrupts import how_to_go_on
 from study.launch import Launch, stored_record
+from study.limits import epoch_limit_s
 from study.monitor import Monitor
-from study.profile_cache import ProfileCache
+from study.profile_cache import ProfileCache, profiled_batch_sizes, student_trainings
 from study.search.baselines import enqueue_baselines
-from study.search.constraints import check_kept, parse_constraints
+from study.search.constraints import check_kept
 from study.search.proposer import Proposal, Proposer
 from study.search.scheduler import StudyScheduler
 from study.search.searcher import StudySearcher
 from study.search.slots import Slots
 from study.store import StudyStore
 from study.teach import teach
+from study.teacher_views import search_teacher
 from study.verify import verify
 from trainables.config import ModelConfig, StudentConfig, TrialAssignment
 from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord
-from trainables.metrics import metric
 from trainables.profile import describe_device, profile_architectures
 from trainables.records import REFERENCE_ATTRIBUTE, TeacherRecord
 from trainables.student import StudentTrial
-from trainables.study_paths import StudyPaths
-from trainables.teacher import load_teacher
 from trainables.user_cache import cache_folder
-from trainables.whole_files import write_record, write_text
+from trainables.whole_files import write_record
 
 
 def run_stages(launch: Launch) -> Path:
@@ -55,9 +57,10 @@ def run_stages(launch: Launch) -> Path:
     try:
         teacher = teach(launch)
         profiles = profile(launch)
+        launch = with_planned_shares(launch, profiles)
         search(launch, teacher, profiles)
         _keep_reference(launch.store)
-        _verify(launch, teacher)
+        _verify(launch, teacher, profiles)
         progress.stage("report", "tables and figures")
         report = write_report(paths.root)
         results = read_study(paths.root)
@@ -67,21 +70,21 @@ def run_stages(launch: Launch) -> Path:
         progress.finish("interrupted", f"kd-study resume {paths.root}")
         raise StudyInterruptedError(how_to_go_on(paths.root)) from error
     except StageFailedError as error:
+        if is_of_the_store(error):
+            raise failed(launch, error) from error
         progress.finish("failed", str(error))
         raise
     except Exception as error:
-        write_text(paths.failure, traceback.format_exc())
-        progress.finish("failed", f"{type(error).__name__}: {error}")
-        raise StageFailedError(f"{type(error).__name__}: {error} (see {paths.failure})") from error
+        raise failed(launch, error) from error
     paths.failure.unlink(missing_ok=True)
     progress.finish("done", str(report))
     return report
 
 
-def _verify(launch: Launch, teacher: TeacherRecord) -> None:
+def _verify(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> None:
     """The verify stage; where it fails, what the search found is reported all the same."""
     try:
-        verify(launch, teacher)
+        verify(launch, teacher, profiles)
     except StageFailedError:
         write_report(launch.store.paths.root)
         raise
@@ -95,11 +98,9 @@ def profile(launch: Launch) -> ProfilesRecord:
     if stored is not None and (stored.fingerprint == fingerprint or launch.has_students):
         launch.progress.stage("profile", f"stored: {len(stored.students) + 1} networks")
         return stored
-    batch_sizes, teacher = set(launch.space.training_batch_sizes()), config.teacher
-    if teacher.training is not None:
-        batch_sizes.add(teacher.training.batch_size)
+    batch_sizes, teacher = profiled_batch_sizes(config, launch.space), config.teacher
     own = [] if teacher.is_brought else [teacher.network]
-    known = _measured_profiles(launch, [*own, *launch.space.architectures()], sorted(batch_sizes))
+    known = _measured_profiles(launch, [*own, *launch.space.architectures()], batch_sizes)
     if teacher.network.key not in known:  # it is never trained here, and may be too large to be
         known |= _measured_profiles(launch, [teacher.network], [])
     record = ProfilesRecord(
@@ -117,11 +118,11 @@ def _measured_profiles(
     """Profiles by network, from the user's cache or measured now, all corrected to one speed of the reference."""
     config, data = launch.store.config, launch.data
     device = whole_device(config.resources)
-    images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus)
+    trainings = student_trainings(config, launch.space, len(data.train))
+    images = (data.input_shape, data.num_classes, config.profile, launch.resources.cpus, trainings)
     facts: DeviceFacts = result_of(task(describe_device, cpus=device.cpus, gpus=device.gpus).remote(*images))
-    cache = ProfileCache(
-        cache_folder(), facts, config.profile, batch_sizes, data.input_shape, data.num_classes, launch.resources.cpus
-    )
+    asked = (data.input_shape, data.num_classes, launch.resources.cpus, trainings)
+    cache = ProfileCache(cache_folder(), facts, config.profile, batch_sizes, *asked)
     reference_ms = cache.reference_ms()
     if reference_ms is None:
         cache.keep_reference(facts)
@@ -139,7 +140,23 @@ def _measured_profiles(
             cache.put(measured)
             known[measured.model.key] = measured
             launch.progress.detail(_measured(measured))
+    if facts.kind == "cuda" and launch.resources.is_planned:
+        beside = measured_together(launch, known)
+        for changed in beside.values():
+            cache.put(changed)
+        known |= beside
     return known
+
+
+def with_planned_shares(launch: Launch, profiles: ProfilesRecord) -> Launch:
+    """The launch with a share of a GPU for each student, where that is asked for and there are GPUs."""
+    config, resources = launch.store.config, launch.resources
+    if not resources.is_planned:
+        return launch
+    shares = planned_shares(profiles, resident_mib(config, launch.data, profiles))
+    for words in share_words(shares):
+        launch.progress.line(f"GPU shares as planned: {words}")
+    return replace(launch, resources=with_shares(resources, config.resources, shares))
 
 
 def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> None:
@@ -150,7 +167,8 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
         return profiles.students[student.model.key].metrics(student.training.batch_size)
 
     def assign(proposal: Proposal) -> TrialAssignment:
-        return _assignment(proposal, store.paths, resources)
+        assigned = _assignment(proposal, store, resources, profiles)
+        return assigned.model_copy(update=_limits(proposal, launch, profiles))
 
     _check_constraints(launch, profiles)
     enqueue_baselines(store, launch.space, isolated)
@@ -160,17 +178,17 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     if proposer.is_finished:
         launch.progress.stage("search", f"stored: {proposer.num_trials} students")
         return
-    seconds = search_seconds(store.config, launch.space, len(launch.data.train), profiles)
-    took = "" if seconds is None else f": {time_words(seconds, resources.num_slots)}"
+    arrays = search_teacher(launch, teacher)
+    found = search_time(store.config, launch.space, len(launch.data.train), profiles.students)
+    took = f": {time_words(found.seconds, resources.num_slots)}" if found.is_whole else ""
     launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once{took}")
     launch_number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
-    arrays = load_teacher(launch.students_teacher, teacher, stored_only=store.config.teacher.outputs == "stored")
     trainable = tune.with_parameters(StudentTrial, data=launch.data, teacher=arrays)
     trainable.__qualname__ = StudentTrial.__qualname__  # what the dashboard and the process list show
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(proposer, assign, slots, resources.num_slots),
+            search_alg=StudySearcher(proposer, assign, slots, resources.num_slots, resources.num_gpus),
             scheduler=StudyScheduler(proposer),
             num_samples=-1,
             max_concurrent_trials=resources.num_slots,
@@ -182,7 +200,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
             name=str(launch_number),
             storage_path=str(store.paths.launches),
             callbacks=[Monitor(proposer, slots, launch.progress)],
-            failure_config=tune.FailureConfig(max_failures=store.config.resources.max_failures),
+            failure_config=tune.FailureConfig(max_failures=0),  # the searcher counts, over all launches
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             verbose=0,
         ),
@@ -211,37 +229,57 @@ def _check_constraints(launch: Launch, profiles: ProfilesRecord) -> None:
         for batch_size in launch.space.training_batch_sizes()
     }
     try:
-        check_kept(parse_constraints(launch.store.config.search.constraints), kinds)
+        check_kept(launch.store.config.constraints, kinds)
     except ValueError as error:
         raise StageFailedError(str(error)) from error
 
 
 def _keep_reference(store: StudyStore) -> None:
     """Choose the reference point of hypervolumes, once: what `extend` adds is measured from the same."""
-    objectives = [metric(name) for name in store.config.objectives]
+    objectives = store.config.objective_metrics
     finished = candidates(store.trials(), objectives)
     if finished and REFERENCE_ATTRIBUTE not in store.study.user_attrs:
         chosen = reference_point(values_of(finished, objectives), objectives)
         store.study.set_user_attr(REFERENCE_ATTRIBUTE, chosen.tolist())
 
 
-def _assignment(proposal: Proposal, paths: StudyPaths, resources: TrialResources) -> TrialAssignment:
+def _assignment(
+    proposal: Proposal, store: StudyStore, resources: TrialResources, profiles: ProfilesRecord
+) -> TrialAssignment:
     return TrialAssignment(
         number=proposal.number,
         student=proposal.student,
         isolated=dict(proposal.isolated),
         report_at=proposal.report_at,
         num_stored_reports=proposal.num_stored_reports,
-        checkpoint=str(paths.checkpoint(proposal.number)),
-        weights=str(paths.student_weights(proposal.number)),
+        metrics=store.config.metrics,
+        checkpoint=str(store.paths.checkpoint(proposal.number)),
+        weights=str(store.paths.student_weights(proposal.number)),
+        execution=profiles.execution(proposal.student),
         cpus=resources.cpus,
-        gpus=resources.gpus,
+        gpus=resources.share(proposal.student),
+        context_mib=profiles.context_mib(proposal.student),
     )
 
 
+def _limits(proposal: Proposal, launch: Launch, profiles: ProfilesRecord) -> dict[str, float | int | None]:
+    """What a trial's process is told of how long it may take and wait."""
+    config = launch.store.config
+    limit_s = epoch_limit_s(
+        config.resources.max_minutes_per_epoch,
+        proposal.student,
+        profiles,
+        num_images=len(launch.data.train),
+        num_teachers=config.teacher.num_members,
+    )
+    patience_s = 60.0 * config.resources.max_minutes_unwritable
+    return {"max_step_s": limit_s, "patience_s": patience_s, "num_failures": proposal.num_failures}
+
+
 def _trial_name(trial: Any) -> str:
-    number, num_told = trial.config["number"], trial.config["num_stored_reports"]
-    return f"student_{number}" + (f"_from_report_{num_told + 1}" if num_told else "")
+    number, num_told, num_failures = (trial.config[name] for name in ("number", "num_stored_reports", "num_failures"))
+    again = f"_again_{num_failures}" if num_failures else ""  # each time a folder of its own
+    return f"student_{number}" + (f"_from_report_{num_told + 1}" if num_told else "") + again
 
 
 def _measured(profiled: ArchitectureProfile) -> str:

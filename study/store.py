@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, get_storage
-from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.storages import BaseStorage, JournalStorage
 
 from analysis.curves import RecordedCurves, RecordedTrial, read_curves, write_curves
 from study.config import StudyConfig, library_versions, parse_config
+from study.database import hold_in_database, open_database, shown
+from study.journal_backend import PatientJournal
 from study.locks import hold
 from trainables.data.split import apportion
-from trainables.metrics import metric
+from trainables.patience import Patience
 from trainables.records import (
     EXHAUSTED_ATTRIBUTE,
     OBJECTIVES_ATTRIBUTE,
@@ -46,6 +46,7 @@ class StudyStore:
     record: StudyRecord
     storage: BaseStorage
     study: optuna.Study
+    patience: Patience  # with the storage, and what was waited for in vain
     evidence: tuple[RecordedTrial, ...] = ()  # another study's students that the sampler is told of
 
     def trials(self) -> list[TrialRecord]:
@@ -93,15 +94,17 @@ def create(
         )
         if evidence is not None:
             write_curves(evidence, paths.evidence)
-        storage = open_storage(paths, config.storage)
-        study = optuna.create_study(
-            storage=storage,
-            study_name=record.name,
-            directions=[metric(name).direction.value for name in config.objectives],
-        )
-        study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(config.objectives))
-        write_record(paths.study_json, record)  # last: where it stands, the study is complete
-        yield StudyStore(paths, config, record, storage, study, _evidence(paths, record))
+        patience = _patience(paths, config)
+        storage = open_storage(paths, config.storage, patience)
+        with hold_in_database(config.storage, record.name):
+            study = optuna.create_study(
+                storage=storage,
+                study_name=record.name,
+                directions=[each.direction.value for each in config.objective_metrics],
+            )
+            study.set_user_attr(OBJECTIVES_ATTRIBUTE, list(config.objectives))
+            write_record(paths.study_json, record)  # last: where it stands, the study is complete
+            yield StudyStore(paths, config, record, storage, study, patience, _evidence(paths, record))
 
 
 @contextlib.contextmanager
@@ -114,16 +117,19 @@ def reopen(directory: Path) -> Iterator[StudyStore]:
     """
     paths, record = read_study_record(directory)
     config = parse_config(record.config, str(paths.study_json))
-    with hold(paths.lock):
+    patience = _patience(paths, config)
+    with contextlib.ExitStack() as held:
+        held.enter_context(hold(paths.lock))
         if config.storage is None:
             mend_journal(paths.journal)
-        storage = open_storage(paths, config.storage)
+        storage = open_storage(paths, config.storage, patience)
+        held.enter_context(hold_in_database(config.storage, record.name))
         try:
             study = optuna.load_study(storage=storage, study_name=record.name)
         except KeyError as error:
-            where = paths.journal if config.storage is None else config.storage
+            where = paths.journal if config.storage is None else shown(config.storage)
             raise ValueError(f'{where} holds no study "{record.name}": it is empty, or another study\'s') from error
-        store = StudyStore(paths, config, record, storage, study, _evidence(paths, record))
+        store = StudyStore(paths, config, record, storage, study, patience, _evidence(paths, record))
         for trial in store.trials():
             if trial.state not in {TrialState.RUNNING, TrialState.WAITING}:
                 paths.checkpoint(trial.number).unlink(missing_ok=True)
@@ -225,22 +231,23 @@ def _is_remnant(entry: Path, paths: StudyPaths) -> bool:
     return entry in {paths.lock, paths.evidence} or entry.name.startswith(begun)
 
 
-def open_storage(paths: StudyPaths, url: str | None) -> BaseStorage:
-    """The Optuna storage at `url`, or the study's own journal.
+def open_storage(paths: StudyPaths, url: str | None, patience: Patience) -> BaseStorage:
+    """The Optuna storage at `url`, or the study's own journal; where it is unwritable for a while, it is waited for.
 
     Raises:
         ValueError: the storage cannot be opened.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if url is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return JournalStorage(JournalFileBackend(str(paths.journal)))
-    try:
-        return get_storage(url)
-    except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'storage = "{url}": cannot be opened, it must be an Optuna storage URL ({reason})') from error
+    if url is not None:
+        return open_database(url, patience)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return JournalStorage(PatientJournal(paths.journal, patience))
+
+
+def _patience(paths: StudyPaths, config: StudyConfig) -> Patience:
+    where = str(paths.root) if config.storage is None else f'storage = "{shown(config.storage)}"'
+    return Patience(where, 60.0 * config.resources.max_minutes_unwritable)
 
 
 def _evidence_record(curves: RecordedCurves) -> EvidenceRecord:

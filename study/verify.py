@@ -1,15 +1,16 @@
 """The verify stage: students of the front and their partners trained again, as many at once as there are slots."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import ray
 
 from study.cluster import result_of, task, whole_device
 from study.errors import StageFailedError
 from study.launch import Launch, stored_record
+from study.teacher_views import taught
 from study.verification_plan import plan
-from trainables.metrics import metric
+from trainables.measurements import ProfilesRecord
 from trainables.records import TeacherRecord
 from trainables.teacher import load_teacher
 from trainables.verification import VerificationInputs, load_test_split, teacher_on_test, verify_student
@@ -17,7 +18,7 @@ from trainables.verified import PlannedRun, Role, SplitMetrics, VerificationReco
 from trainables.whole_files import write_record
 
 
-def verify(launch: Launch, teacher: TeacherRecord) -> None:
+def verify(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> None:
     """Train again what stands on the front now, and read it on the test images; runs that are stored stand.
 
     Raises:
@@ -27,8 +28,14 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
     if config.verify.max_students == 0 and not config.verify.best_of:
         launch.progress.stage("verify", "left out (verify.max_students = 0): the test images are not read")
         return
-    objectives = [metric(name) for name in config.objectives]
-    planned = plan(store.trials(), objectives, config.verify, seed=config.seed, teacher_fingerprint=teacher.fingerprint)
+    planned = plan(
+        store.trials(),
+        config.objective_metrics,
+        config.verify,
+        seed=config.seed,
+        teacher_fingerprint=teacher.fingerprint,
+    )
+    planned = [each.model_copy(update={"execution": profiles.execution(each.student)}) for each in planned]
     if not planned:
         launch.progress.stage("verify", "no student stands on the front: the test images are not read")
         return
@@ -49,7 +56,7 @@ def verify(launch: Launch, teacher: TeacherRecord) -> None:
         f"{_what(planned)}, {config.verify.seeds} fresh seeds each: "
         f"{len(missing)} runs to make, {len(planned) - len(missing)} stored or shared",
     )
-    on_test = _train(launch, teacher, missing, known)
+    on_test = _train(launch, teacher, profiles, missing, known)
     record = VerificationRecord(
         trials=students,
         num_seeds=config.verify.seeds,
@@ -90,29 +97,51 @@ def _as_planned(planned: PlannedRun, run: VerifiedRun) -> VerifiedRun:
 
 
 def _train(
-    launch: Launch, teacher: TeacherRecord, missing: Sequence[PlannedRun], known: dict[str, VerifiedRun]
+    launch: Launch,
+    teacher: TeacherRecord,
+    profiles: ProfilesRecord,
+    missing: Sequence[PlannedRun],
+    known: dict[str, VerifiedRun],
 ) -> SplitMetrics:
     """Make the missing runs, adding each to `known`; returns what the teacher is worth on the test images."""
-    store, resources = launch.store, launch.resources
+    store = launch.store
     arrays, test = (
         load_teacher(launch.students_teacher, teacher, stored_only=store.config.teacher.outputs == "stored"),
         load_test_split(store.config.dataset),
     )
-    device = whole_device(store.config.resources)
+    device, metrics = whole_device(store.config.resources), store.config.metrics
     on_test: SplitMetrics
     on_test, logits_NC = result_of(
         task(teacher_on_test, cpus=device.cpus, gpus=device.gpus).remote(
-            store.config.students_teacher, arrays, launch.data, test, device.cpus
+            store.config.students_teacher, arrays, launch.data, test, device.cpus, metrics
         )
     )
-    inputs = ray.put(VerificationInputs(launch.data, arrays, test, logits_NC))
-    verification = task(verify_student, cpus=resources.cpus, gpus=resources.gpus)
-    waiting, num_made = deque(missing), 0
+    num_made = 0
+    for taught_by, runs in taught(launch, teacher, missing):
+        inputs = ray.put(VerificationInputs(launch.data, taught_by, test, logits_NC, metrics))
+        for run in _made(launch, profiles, runs, inputs):
+            known[run.fingerprint] = run
+            num_made += 1
+            launch.progress.detail(f"{num_made}/{len(missing)}  {_described(run)}")
+    return on_test
+
+
+def _made(
+    launch: Launch,
+    profiles: ProfilesRecord,
+    runs: Sequence[PlannedRun],
+    inputs: "ray.ObjectRef[VerificationInputs]",
+) -> Iterator[VerifiedRun]:
+    """The runs as they are finished."""
+    resources = launch.resources
+    waiting = deque(runs)
     running: dict[ray.ObjectRef[VerifiedRun], PlannedRun] = {}
     while waiting or running:
         while waiting and len(running) < resources.num_slots:
             planned = waiting.popleft()
-            made = verification.remote(planned, inputs, store.paths, resources.cpus, resources.gpus)
+            share, context_mib = resources.share(planned.student), profiles.context_mib(planned.student)
+            verification = task(verify_student, cpus=resources.cpus, gpus=share)
+            made = verification.remote(planned, inputs, launch.store.paths, resources.cpus, share, context_mib)
             running[made] = planned
         for made in ray.wait(list(running))[0]:
             planned = running.pop(made)
@@ -120,10 +149,7 @@ def _train(
                 run: VerifiedRun = result_of(made)
             except StageFailedError as error:
                 raise StageFailedError(f"{_who(planned)}: {error}") from error
-            known[run.fingerprint] = run
-            num_made += 1
-            launch.progress.detail(f"{num_made}/{len(missing)}  {_described(run)}")
-    return on_test
+            yield run
 
 
 def _described(run: VerifiedRun) -> str:

@@ -1,7 +1,7 @@
 """`--warm-start`: what another study's students may tell this one's sampler, and why the others may not."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from analysis.curves import RecordedCurves, RecordedTrial, read_curves
 from search_spaces.space import SearchSpace
-from study.config import StudyConfig, library_versions, parse_config
+from study.config import HOW_OUTPUTS_ARE_TOLD, StudyConfig, library_versions, parse_config
 from study.search.evidence import differences, point_of
 from study.search.samplers import SAMPLERS, TAKE_EVIDENCE
-from trainables.metrics import Source, metric
+from trainables.metrics import Source
 
 MAX_REASONS = 3
 
@@ -87,12 +87,24 @@ def _check_same_task(source: Path, theirs: StudyConfig, ours: StudyConfig) -> No
         differing = differences(there, here)
         if differing:
             raise ValueError(f"--warm-start {source}: its {what} is another: {'; '.join(differing)}")
+    there, here = (_own_objectives(each, ours.objectives) for each in (theirs, ours))
+    for name in there.keys() & here.keys():
+        differing = differences(there[name], here[name], name)
+        if differing:
+            raise ValueError(f"--warm-start {source}: its metric {name} is another: {'; '.join(differing)}")
+
+
+def _own_objectives(config: StudyConfig, objectives: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Of the objectives those that are a study's own metrics, each with what computes it, as JSON data."""
+    known = {each.declared.name: each.model_dump(mode="json") for each in config.metrics if each.declared is not None}
+    return {name: known[name] for name in objectives if name in known}
 
 
 def _told(config: StudyConfig) -> dict[str, Any]:
     """As JSON data; whether the teacher's outputs are looked up or computed makes no other teacher."""
     told = config.model_dump(mode="json")
-    del told["teacher"]["outputs"]
+    for name in HOW_OUTPUTS_ARE_TOLD:
+        del told["teacher"][name]
     return told
 
 
@@ -100,7 +112,7 @@ def _fitting(
     curves: RecordedCurves, config: StudyConfig, space: SearchSpace
 ) -> tuple[list[RecordedTrial], Counter[str]]:
     """The trials that fit, and the reasons why others do not."""
-    learned = [name for name in config.objectives if metric(name).source is not Source.ISOLATED]
+    learned = [each.name for each in config.objective_metrics if each.source is not Source.ISOLATED]
     fitting, left_out = list[RecordedTrial](), Counter[str]()
     for trial in curves.trials:
         unknown = [name for name in learned if trial.epochs[-1].get(name) is None]

@@ -17,9 +17,11 @@ RAY_FILES = {
     "study/search/searcher.py",
     "study/search/scheduler.py",
     "study/cluster.py",
+    "study/co_tenancy.py",
     "study/monitor.py",
     "study/stages.py",
     "study/verify.py",
+    "study/watch/gauges.py",
 }
 # `Dataset.test`: checked for its shape where a dataset is built, and read in the verification alone.
 TEST_SPLIT_FILES = {"trainables/data/image_arrays.py", "trainables/verification.py"}

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import yaml
 from packaging.requirements import Requirement
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from study.cluster import ENVIRONMENT
+from study.cluster import ENVIRONMENT, trial_resources, whole_device
+from study.config import preset_names, read_config
 
 TOP = Path(__file__).parent.parent
 TEXT = (TOP / "cluster.yaml").read_text(encoding="utf-8")
@@ -68,6 +70,13 @@ def bash(command: str, home: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+def program(folder: Path, name: str, body: str) -> None:
+    """One of this name, before the system's own for `bash` with that home."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
 def test_ray_accepts_it_without_aws(cluster: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(TOP)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -115,15 +124,31 @@ def test_head_takes_no_trial_and_is_not_taken_away(
     assert all(each["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"} for each in workers(node_types))
 
 
-def test_a_study_finds_a_gpu_when_it_starts_and_no_mistake_costs_a_fleet(
+def test_no_worker_is_paid_for_that_no_trial_waits_for_and_no_mistake_costs_a_fleet(
     cluster: dict[str, Any], node_types: dict[str, dict[str, Any]]
 ) -> None:
-    """Slots are counted once, on the nodes that are up (study.cluster.trial_resources): none would be a refusal."""
-    assert sum(each["min_workers"] for each in workers(node_types)) >= 1
     for each in workers(node_types):
-        assert each["min_workers"] <= each["max_workers"] <= cluster["max_workers"] <= 8
+        assert each["min_workers"] == 0
+        assert each["max_workers"] <= cluster["max_workers"] <= 8
+    assert 1 <= cluster["idle_timeout_minutes"] <= 30
     assert node_types["head"]["max_workers"] == 0
     assert cluster["provider"]["cache_stopped_nodes"] is False
+
+
+@pytest.mark.parametrize("preset", [name for name in preset_names() if name.endswith("-a10g")])
+def test_presets_for_it_know_the_workers_that_it_may_add(
+    node_types: dict[str, dict[str, Any]], preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a study starts none may be up: what Ray shows is the head alone, which takes no trial."""
+    (worker,) = workers(node_types)
+    config = read_config(preset).resources
+    assert config.autoscaled is not None
+    assert config.autoscaled.amounts() == worker["resources"]
+    assert config.autoscaled.max_nodes == worker["max_workers"]
+    head = {"Alive": True, "Resources": node_types["head"]["resources"]}
+    monkeypatch.setattr(ray, "nodes", lambda: [head])
+    assert trial_resources(config).num_slots == 4 * worker["max_workers"]
+    assert whole_device(config).gpus == 1.0
 
 
 def test_the_image_is_pinned_once_by_the_reader_for_the_region_of_the_file(
@@ -143,9 +168,7 @@ def test_the_image_is_pinned_once_by_the_reader_for_the_region_of_the_file(
 def test_an_image_without_a_driver_for_torch_fails_at_once(
     cluster: dict[str, Any], tmp_path: Path, driver: str | None, said: str
 ) -> None:
-    modinfo = tmp_path / "modinfo"
-    modinfo.write_text("#!/bin/sh\nexit 1\n" if driver is None else f"#!/bin/sh\necho {driver}\n", encoding="utf-8")
-    modinfo.chmod(0o755)
+    program(tmp_path, "modinfo", "exit 1" if driver is None else f"echo {driver}")
     result = bash(commands(cluster, "setup")[0], tmp_path)
     assert result.returncode == (1 if said else 0)
     assert said in result.stdout
@@ -200,8 +223,49 @@ def test_nodes_get_the_project_and_none_of_what_lies_around_it(
         assert (TOP / local).exists()
 
 
-def test_workers_see_the_studies_of_the_head_under_the_same_path(cluster: dict[str, Any]) -> None:
-    (exports,) = (command for command in commands(cluster, "head_setup") if "exportfs" in command)
-    (mounts,) = (command for command in commands(cluster, "worker_start_ray") if "sudo mount" in command)
-    assert 'echo "$HOME/studies ' in exports
-    assert mounts.endswith("sudo mount -t nfs4 $RAY_HEAD_IP:$HOME/studies ~/studies")
+def mount(cluster: dict[str, Any]) -> str:
+    """The one command that mounts what all nodes share."""
+    (found,) = (command for command in all_commands(cluster) if "sudo mount" in command)
+    return found
+
+
+def test_studies_lie_on_storage_that_all_nodes_share_and_that_outlives_them(cluster: dict[str, Any]) -> None:
+    """EFS by its name in the region of the machines, with Amazon's options for it, under one path on every node.
+
+    https://docs.aws.amazon.com/efs/latest/ug/mounting-fs-nfs-mount-settings.html
+    """
+    assert mount(cluster) in commands(cluster, "setup")
+    (options, server, path) = re.findall(r"-o (\S+) (\S+):/ (\S+);", mount(cluster))[0]
+    advised = {"nfsvers=4.1", "rsize=1048576", "wsize=1048576", "hard", "timeo=600", "retrans=2", "noresvport"}
+    assert set(options.split(",")) == advised
+    region = cluster["provider"]["region"]
+    assert re.fullmatch(rf"(EFS-OF-YOUR-REGION|fs-[0-9a-f]{{8,17}})\.efs\.{region}\.amazonaws\.com", server)
+    assert path == "~/studies"
+    if "EFS-OF-YOUR-REGION." in TEXT:
+        (edit,) = re.findall(r'sed -i "s/(EFS.*?)/fs-', TEXT)
+        assert TEXT.replace("s/" + edit, "").count(edit) == 1
+
+
+@pytest.mark.parametrize(("is_mounted", "asked"), [(False, 1), (True, 0)])
+def test_what_is_mounted_is_not_mounted_twice_and_a_node_without_it_fails(
+    cluster: dict[str, Any], tmp_path: Path, is_mounted: bool, asked: int
+) -> None:
+    program(tmp_path, "mountpoint", f"exit {0 if is_mounted else 1}")
+    program(tmp_path, "sudo", 'echo "$@" >> $HOME/asked')
+    assert bash(mount(cluster), tmp_path).returncode == 0
+    lines = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    assert [line.split()[0] for line in lines] == ["mount"] * asked + ["chown"]
+    assert (tmp_path / "studies").is_dir()
+    program(tmp_path, "sudo", "exit 32")
+    assert bash(mount(cluster), tmp_path).returncode == 32
+
+
+@pytest.mark.parametrize(("switch", "told"), [("off", ["quit"]), ("on", ["quit", "-d"])])
+def test_one_word_switches_mps_on_workers(
+    cluster: dict[str, Any], tmp_path: Path, switch: str, told: list[str]
+) -> None:
+    (line,) = (command for command in commands(cluster, "worker_start_ray") if command.startswith("mps="))
+    assert line.startswith("mps=off;")  # as the file comes
+    program(tmp_path, "nvidia-cuda-mps-control", 'if test "$1"; then echo "$1"; else cat; fi >> $HOME/told')
+    assert bash(line.replace("mps=off", f"mps={switch}"), tmp_path).returncode == 0
+    assert (tmp_path / "told").read_text(encoding="utf-8").split() == told

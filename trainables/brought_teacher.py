@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from trainables import models
 from trainables.checkpoints import load_weights
-from trainables.config import TeacherConfig
 from trainables.streams import seeded
+from trainables.teacher_config import TeacherConfig
 
 Weights = dict[str, NDArray[np.generic]]
 

@@ -1,5 +1,6 @@
 """Weights and training states on disk: written whole or not at all, read without executing anything."""
 
+import errno
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -14,9 +15,16 @@ from trainables.whole_files import replacing
 
 
 def save_state(path: Path, state: Mapping[str, object]) -> None:
-    """Write a training state (tensors, numbers, text and containers of them), replacing what stands there."""
+    """Write a training state (tensors, numbers, text and containers of them), replacing what stands there.
+
+    Raises:
+        OSError: the store cannot be written to; what stood there does.
+    """
     with replacing(path) as temporary:
-        torch.save(dict(state), temporary)
+        try:
+            torch.save(dict(state), temporary)
+        except RuntimeError as error:  # torch's word for a file that it could not write to its end
+            raise OSError(errno.EIO, f"torch: {str(error).splitlines()[0]}", str(path)) from error
 
 
 def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, object]:
@@ -37,9 +45,17 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, obje
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> None:
-    """Write weights as safetensors, with text beside them."""
+    """Write weights as safetensors, with text beside them.
+
+    Raises:
+        OSError: the store cannot be written to; what stood there does.
+    """
+    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
     with replacing(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, dict(metadata or {}))
+        try:
+            save_file(whole, temporary, dict(metadata or {}))
+        except SafetensorError as error:  # its word for any error of the disk
+            raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -1,11 +1,11 @@
-"""What a teacher, a student and a dataset are, as frozen data: checked when built, and equal when their fields are."""
+"""What a network, a student and a dataset are, as frozen data: checked when built, and equal when their fields are."""
 
 import json
 import operator
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OptionScalar = bool | int | float | str
 OptionList = tuple[OptionScalar, ...]
@@ -14,6 +14,8 @@ OptionTable = dict[str, OptionDict]  # options of others, by their name
 OptionValue = OptionScalar | OptionList | OptionDict | OptionTable
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Precision = Literal["float32", "bfloat16"]
+RequestedPrecision = Literal["auto", "float32", "bfloat16"]
 
 
 class Frozen(BaseModel):
@@ -45,9 +47,6 @@ class ModelConfig(NamedConfig):
             return self
         options = {name: value for name, value in self.options.items() if name != "weights"}
         return self.model_copy(update={"options": options})
-
-
-ENSEMBLE = "ensemble"  # the name of several networks as one, in `trainables.models.MODELS`
 
 
 class LossConfig(NamedConfig):
@@ -87,16 +86,37 @@ class AugmentationConfig(Frozen):
     mixup: float = Field(
         0.0, ge=0.0, le=100.0, description="alpha of the Beta distribution of the share of a second image; 0: none"
     )
+    num_views: int | None = Field(
+        None, ge=1, description="of an image, shown again: epoch e shows view e % num_views; None: each a new one"
+    )
 
     @property
     def active(self) -> dict[str, object]:
-        """What is done, by the names of the fields: JSON data."""
-        return {name: value for name, value in self.model_dump(mode="json").items() if value}
+        """What is done to an image, by the names of the fields: JSON data."""
+        return {name: value for name, value in self.each_view.model_dump(mode="json").items() if value}
 
     @property
     def is_identity(self) -> bool:
         """Whether the view of an image is the image itself."""
         return not self.active
+
+    @property
+    def repeats_nothing(self) -> bool:
+        """Whether views are to be shown again where there are none."""
+        return self.num_views is not None and self.is_identity
+
+    @property
+    def each_view(self) -> Self:
+        """How a view is made, however many there are."""
+        return self.model_copy(update={"num_views": None})
+
+    def view(self, epoch: int) -> int:
+        """Which view epoch `epoch` shows, both from 0."""
+        return epoch if self.num_views is None else epoch % self.num_views
+
+    def views_within(self, epochs: int) -> int:
+        """How many views of an image so many epochs show."""
+        return epochs if self.num_views is None else min(epochs, self.num_views)
 
 
 class OptimizerConfig(Frozen):
@@ -124,8 +144,8 @@ class TrainingConfig(Frozen):
     )
     milestone_decay: float = Field(0.1, gt=0.0, lt=1.0, description="of multi_step: factor of the rate at each")
     augmentation: AugmentationConfig = AugmentationConfig()
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 autocast on a CUDA device that has it, float32 elsewhere"
+    precision: RequestedPrecision = Field(
+        "auto", description="auto: the faster one on a GPU that has both, float32 elsewhere; bfloat16 is by autocast"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of the weights, the order of the images, their views, dropout")
 
@@ -145,6 +165,18 @@ class TrainingConfig(Frozen):
 EVERY_CLASS = "none"  # the value of a parameter "omitted_class" that omits none
 
 
+class Execution(Frozen):
+    """How the steps of a training are computed: up to rounding, what they compute is the same."""
+
+    precision: Precision = Field("float32", description="bfloat16: by autocast, weights and their steps in float32")
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+    tf32: bool = Field(False, description="products in float32 by tensor cores, with 10 bits of mantissa")
+    optimizer: Literal["fused", "foreach"] = Field("fused", description="the form in which torch runs it")
+    compile: Literal["none", "default", "cuda_graphs"] = Field(
+        "none", description="the network's training passes by torch.compile, and replayed as CUDA graphs"
+    )
+
+
 class TransferConfig(Frozen):
     """Which of the training images a student learns from, and which of these have labels; drawn evenly over classes."""
 
@@ -156,92 +188,12 @@ class TransferConfig(Frozen):
     @property
     def is_everything(self) -> bool:
         """Whether every image is shown with its label."""
-        return self.share == 1.0 and self.label_share == 1.0 and not self.omitted_classes
-
-
-class TeacherConfig(Frozen):
-    """The network that is imitated: trained on labels, there is nobody above it; or brought, trained elsewhere.
-
-    Of several, trained alike from other seeds or brought, the mean of their probabilities is imitated.
-    """
-
-    model: ModelConfig
-    training: TrainingConfig | None = Field(None, description="None: it is brought")
-    weights: tuple[str, ...] | Literal["as_built"] = Field(
-        (),
-        description="of a teacher that is brought: its file, safetensors or a state dict, several for an ensemble; "
-        '"as_built": those that its builder gives it, such as torchvision\'s',
-    )
-    num_members: int = Field(1, ge=1, le=32, description="an ensemble of so many, trained alike from their own seeds")
-    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
-    outputs: Literal["auto", "stored"] = Field(
-        "auto", description="auto: the network itself is run where a method or its views need it; stored: never"
-    )
-
-    sha256: tuple[str, ...] = Field((), description="of each file of weights; filled in when a study is created")
-
-    @field_validator("weights", mode="before")
-    @classmethod
-    def _one_file_is_a_list_of_one(cls, weights: object) -> object:
-        if weights == "as_built":
-            return weights
-        files = (weights,) if isinstance(weights, str) else weights
-        if not isinstance(files, list | tuple) or not all(isinstance(each, str) and each for each in files):
-            raise ValueError('must be the path of a file, several in a list, or "as_built"')
-        return files
-
-    @model_validator(mode="after")
-    def _is_trained_or_brought(self) -> Self:
-        if self.training is None and not self.weights:
-            raise ValueError("training: is required, or weights, the file of a teacher that was trained elsewhere")
-        if self.weights and (self.training is not None or self.label_smoothing):
-            raise ValueError(f"weights = {self.weights!r}: a brought teacher has no training, and no label_smoothing")
-        if self.weights and self.num_members > 1:
-            raise ValueError(f"num_members = {self.num_members}: of a teacher that is brought, weights names them all")
-        taken = [name for name in ("of", "num_members") if name in self.model.options]
-        if self.is_ensemble and (taken or self.model.name == ENSEMBLE):
-            raise ValueError(f"model = {self.model.key}: several of it make an ensemble, which it must not be itself")
-        return self
-
-    @model_validator(mode="after")
-    def _labels_are_of_whole_images(self) -> Self:
-        if self.training is not None and self.training.augmentation.mixup:
-            raise ValueError(
-                f"training.augmentation.mixup = {self.training.augmentation.mixup:g}: must be 0 for a teacher, which "
-                "learns from labels; a mixed image has none"
-            )
-        return self
+        return self.shows_every_image and self.label_share == 1.0
 
     @property
-    def is_brought(self) -> bool:
-        """Whether it was trained elsewhere."""
-        return self.training is None
-
-    @property
-    def is_ensemble(self) -> bool:
-        """Whether it is several networks."""
-        return self._num_networks > 1
-
-    @property
-    def _num_networks(self) -> int:
-        return self.num_members if self.weights in {(), "as_built"} else len(self.weights)
-
-    @property
-    def network(self) -> ModelConfig:
-        """What is run: the model, or an ensemble of it; of one that is brought without weights of its builder's own."""
-        model = self.model.without_weights if self.is_brought else self.model
-        if not self.is_ensemble:
-            return model
-        return ModelConfig(
-            name=ENSEMBLE, options={"of": model.name, "num_members": self._num_networks, **model.options}
-        )
-
-    def member(self, place: int) -> "TeacherConfig":
-        """The place-th of an ensemble by itself: the first one is the teacher that there would be alone."""
-        if self.training is None or self.num_members == 1:
-            return self
-        training = self.training.model_copy(update={"seed": (self.training.seed + place) % 2**32})
-        return self.model_copy(update={"training": training, "num_members": 1})
+    def shows_every_image(self) -> bool:
+        """Whether every image is shown, with its label or without."""
+        return self.share == 1.0 and not self.omitted_classes
 
 
 class StudentConfig(Frozen):
@@ -253,28 +205,6 @@ class StudentConfig(Frozen):
     transfer: TransferConfig = TransferConfig()
 
 
-class AssistantConfig(Frozen):
-    """A network that is taught by the teacher, or the assistant before it, and teaches what comes below it.
-
-    A student learns little from a teacher that is far larger; one of a size between may bridge the gap (Mirzadeh et
-    al., AAAI 2020, "Improved Knowledge Distillation via Teacher Assistant").
-    """
-
-    model: ModelConfig
-    loss: LossConfig = LossConfig(name="kd")
-    training: TrainingConfig
-
-    @property
-    def student(self) -> StudentConfig:
-        """What it is to the one above it."""
-        return StudentConfig(model=self.model, loss=self.loss, training=self.training)
-
-    def as_teacher(self, outputs: Literal["auto", "stored"]) -> TeacherConfig:
-        """What it is to those below it, whose views are their own: how it was shown images itself is left out."""
-        training = self.training.model_copy(update={"augmentation": AugmentationConfig()})
-        return TeacherConfig(model=self.model, training=training, outputs=outputs)
-
-
 class TrialAssignment(Frozen):
     """All that a trial's process is told about one trial."""
 
@@ -283,14 +213,20 @@ class TrialAssignment(Frozen):
     isolated: dict[str, float | None] = Field(
         {}, description="metrics known from the profile, repeated in every result"
     )
+    metrics: tuple[NamedConfig, ...] = Field((), description="of logits, which each evaluation computes too")
     report_at: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
         (), description="epochs, fractions of one among them, at which it reports beside the end of each"
     )
     num_stored_reports: int = Field(0, ge=0, description="of them, those whose metrics the study already holds")
+    num_failures: int = Field(0, ge=0, description="processes that ended under it")
+    max_step_s: float | None = Field(None, gt=0.0, description="a step that takes longer hangs; None: no limit")
+    patience_s: float = Field(600.0, gt=0.0, description="for which a store that cannot be written to is waited for")
     checkpoint: str = Field(description="path of the living trial's state, resumed from where it exists")
     weights: str = Field(description="path for the weights after the full budget")
+    execution: Execution | None = Field(None, description="chosen by the profile; None: as it is done without trying")
     cpus: float = Field(1.0, gt=0.0)
-    gpus: float = Field(0.0, ge=0.0)
+    gpus: float = Field(0.0, ge=0.0, le=1.0, description="share of a GPU; 0 on a CPU")
+    context_mib: float | None = Field(None, ge=0.0, description="of the GPU's memory, that its process takes by itself")
 
 
 def _option_text(value: OptionValue) -> str:

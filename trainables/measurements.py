@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from trainables.config import Frozen, ModelConfig
+from trainables.config import Execution, Frozen, ModelConfig, StudentConfig
 from trainables.metrics import latency_name
 
 
@@ -42,6 +42,30 @@ class LatencyMeasurement(Frozen):
     is_stable: bool
 
 
+class TriedExecution(Frozen):
+    """A way of computing training steps as it was tried, for a short time."""
+
+    execution: Execution
+    images_per_s: float | None = Field(description="None: it failed")
+    start_s: float = Field(0.0, description="that the first steps took longer than those after: compiling")
+    failure: str | None = None
+
+
+class Together(Frozen):
+    """So many processes that trained the same at once on one GPU, each by itself."""
+
+    num_processes: int = Field(ge=1)
+    images_per_s: float | None = Field(description="of all of them together; None: too little memory for so many")
+
+
+class CoTenancy(Frozen):
+    """How training goes on a GPU that several processes share."""
+
+    board_mib: float = Field(description="memory of the GPU")
+    context_mib: float = Field(description="that a process which is alone on it takes beside its allocator's")
+    together: tuple[Together, ...] = Field(min_length=1, description="from one process on, each number once")
+
+
 class TrainingMeasurement(Frozen):
     """Training speed at one batch size, alone on the device, on the device's share that a trial gets."""
 
@@ -55,6 +79,9 @@ class TrainingMeasurement(Frozen):
     gpu_utilization_fraction: float | None
     peak_memory_mib: float | None
     energy_joules_per_image: float | None
+    execution: Execution | None = Field(None, description="in which it was measured; None: from before there was one")
+    tried: tuple[TriedExecution, ...] = Field((), description="all that were, it among them; empty: nothing was tried")
+    co_tenancy: CoTenancy | None = Field(None, description="of the same in several processes; None: not measured")
 
 
 class ArchitectureProfile(Frozen):
@@ -96,3 +123,15 @@ class ProfilesRecord(Frozen):
     fingerprint: str
     teacher: ArchitectureProfile
     students: dict[str, ArchitectureProfile]
+
+    def execution(self, student: StudentConfig) -> Execution | None:
+        """How the student's steps are computed; None: nothing was tried."""
+        profile = self.students.get(student.model.key)
+        trainings = () if profile is None else profile.trainings
+        return next((each.execution for each in trainings if each.batch_size == student.training.batch_size), None)
+
+    def context_mib(self, student: StudentConfig) -> float | None:
+        """Memory that a process takes of a GPU beside its allocator's; None: not measured."""
+        profile = self.students.get(student.model.key)
+        known = (each.co_tenancy for each in (() if profile is None else profile.trainings) if each.co_tenancy)
+        return next((each.context_mib for each in known), None)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from trainables.config import Frozen, LossConfig, ModelConfig, StudentConfig
+from trainables.metrics import Metric, metric
+from trainables.own_metrics import own_metrics
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -38,6 +40,16 @@ class StudyRecord(Frozen):
     evidence: EvidenceRecord | None = None
     images: str | None = Field(None, description="digest of the images it began with; None: an older study, not known")
 
+    @property
+    def own_metrics(self) -> tuple[Metric, ...]:
+        """Those that the study has beside the declared ones."""
+        return own_metrics(self.config)
+
+    @property
+    def objective_metrics(self) -> tuple[Metric, ...]:
+        """The objectives as metrics."""
+        return tuple(metric(name, self.own_metrics) for name in self.objectives)
+
 
 class TeacherRecord(Frozen):
     """The teacher, or an assistant: accuracy on validation, and the stage's inputs as a fingerprint."""
@@ -51,6 +63,15 @@ class TeacherRecord(Frozen):
     train_seconds: float
     fingerprint: str
     source: str | None = Field(None, description="where a teacher that was trained elsewhere comes from")
+
+
+class OutputsRecord(Frozen):
+    """How students of the search that learn from logits on augmented views are told them. A pass is over all images."""
+
+    num_views: int = Field(ge=0, description="whose logits are stored, a pass each; 0: none")
+    num_bytes: int = Field(ge=0, description="that they take")
+    replaced_passes: float = Field(ge=0.0, description="of a teacher run beside the students that look them up")
+    live_passes: float = Field(ge=0.0, description="of one that is run beside the others of them")
 
 
 def own_parameter(parameters: Mapping[str, ParameterValue], name: str) -> ParameterValue | None:
@@ -78,6 +99,7 @@ REASON_ATTRIBUTE = "reason"  # why it was stopped or failed
 FACTS_ATTRIBUTE = "facts"  # device, host and versions, name -> text
 SLOT_ATTRIBUTE = "slot"  # which of the concurrent slots it ran on, from 0
 SPANS_ATTRIBUTE = "spans"  # [[start, end or None], ...] in seconds since the epoch, one for each time it ran
+FAILURES_ATTRIBUTE = "failures"  # [reason, ...], one for each process that ended under it, over all launches
 PAUSED_ATTRIBUTE = "paused_at_epoch"  # of a RUNNING trial that holds no slot; None once it goes on
 EPOCH_PREFIX = "epoch:"  # + number, which may be a fraction: the metrics then
 DECISION_PREFIX = "decision:"  # + epoch: `RungDecision`
@@ -133,6 +155,7 @@ class TrialRecord(Frozen):
     slot: int | None
     spans: tuple[tuple[float, float | None], ...]
     facts: dict[str, str]
+    failures: tuple[str, ...] = Field((), description="why each process ended that did not come to the trial's end")
     paused_at_epoch: float | None = None
     decisions: tuple[RungDecision, ...] = Field((), description="by epoch")
 
@@ -198,6 +221,7 @@ class TrialRecord(Frozen):
             reason=attributes.get(REASON_ATTRIBUTE),
             slot=attributes.get(SLOT_ATTRIBUTE),
             spans=tuple((start, end) for start, end in attributes.get(SPANS_ATTRIBUTE, ())),
+            failures=tuple(attributes.get(FAILURES_ATTRIBUTE, ())),
             paused_at_epoch=attributes.get(PAUSED_ATTRIBUTE),
             decisions=tuple(sorted(decisions, key=lambda each: each.epoch)),
             facts=attributes.get(FACTS_ATTRIBUTE, {}),
@@ -219,5 +243,6 @@ class StatusRecord(Frozen):
     updated_at: datetime
     seconds_left: float | None
     teachers: str | None = Field(None, description="the teacher, and the assistants below it, once they are trained")
-    pid: int
-    host: str
+    own_metrics: tuple[Metric, ...] = Field((), description="those that the study has beside the declared ones")
+    pid: int | None = Field(description="of the driver; None: read from the storage, where none has told")
+    host: str | None

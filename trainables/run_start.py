@@ -1,7 +1,7 @@
 """Runs at their start: network, loss and teacher as configured, and what must fit together before anything trains."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from typing import final
 
@@ -11,28 +11,37 @@ from numpy.typing import NDArray
 from torch import nn
 
 from trainables import losses, models
-from trainables.config import LossConfig, ModelConfig, StudentConfig, TeacherConfig, TrainingConfig
+from trainables.config import Execution, LossConfig, ModelConfig, StudentConfig, TrainingConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.transfer_set import transfer_set
 from trainables.data.views import check_augmentation
+from trainables.execution import execution_for
+from trainables.logit_metrics.logit_metric import LogitMetric
 from trainables.losses.distillation_loss import DistillationLoss, LossContext, Need
 from trainables.models.features import FeatureTap, feature_shapes
 from trainables.randomness import derive_seed
+from trainables.stored_views import NEEDS_NETWORK, StoredViews, are_views_its_own, asks_of_views, table_of
 from trainables.streams import seeded
+from trainables.teacher_config import TeacherConfig
 from trainables.teacher_outputs import Split, Teacher, TeacherSource
 from trainables.training import DeviceData, DistillationRun
 
-# What a table of the teacher's logits on the images as they are does not hold.
-NEEDS_NETWORK = frozenset({Need.FEATURES, Need.TEACHER_NETWORK, Need.VIEWS})
 
-
-def student_run(student: StudentConfig, data: DeviceData, teacher: Teacher | TeacherSource | None) -> DistillationRun:
+def student_run(
+    student: StudentConfig,
+    data: DeviceData,
+    teacher: Teacher | TeacherSource | None,
+    metrics: Sequence[LogitMetric] = (),
+    measured: Execution | None = None,
+) -> DistillationRun:
     """A student at its start.
 
     Args:
         student: what it is.
         data: on its device.
         teacher: of which the run takes what the loss needs, or such a source itself; None: there is none.
+        metrics: of logits, which each evaluation computes beside the declared ones; they need a teacher.
+        measured: in what its steps were found to be computed fastest; None: nothing was tried.
 
     Raises:
         ValueError: the loss needs what this run cannot give it, an option of network or loss is not allowed, or no
@@ -47,10 +56,12 @@ def student_run(student: StudentConfig, data: DeviceData, teacher: Teacher | Tea
     loss = _initial_loss(
         student, data.num_classes, labels_M, lambda: feature_shapes(model, data.input_shape), of_teacher
     )
-    source = _source(student, loss, teacher) if isinstance(teacher, Teacher) else teacher
+    execution = execution_for(student.training, data.device, measured)
+    source = _source(student, loss, teacher, data.device, execution) if isinstance(teacher, Teacher) else teacher
     is_live = source is not None and source.network is not None
-    check_needs(student, loss.needs, has_teacher=source is not None, is_live=is_live)
-    return DistillationRun(model, loss, student.training, data, source, transfer)
+    has_views = isinstance(source, StoredViews)
+    check_needs(student, loss.needs, has_teacher=source is not None, is_live=is_live, has_views=has_views)
+    return DistillationRun(model, loss, student.training, data, source, transfer, metrics, execution)
 
 
 def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
@@ -65,8 +76,19 @@ def teacher_run(teacher: TeacherConfig, data: DeviceData) -> DistillationRun:
     return DistillationRun(model, losses.build(labels, context), training, data, teacher=None)
 
 
-def check_student(student: StudentConfig, teacher: TeacherConfig, data: TrainingData) -> None:
+def check_student(
+    student: StudentConfig, teacher: TeacherConfig, data: TrainingData, *, stores_views: bool = True
+) -> frozenset[Need]:
     """See, before a teacher is trained, that a student could begin under it; a network is built if a loss reads of it.
+
+    Args:
+        student: what it is.
+        teacher: above it.
+        data: as it is shown it.
+        stores_views: whether the teacher's outputs for its views can be stored beforehand.
+
+    Returns:
+        What its loss needs.
 
     Raises:
         ValueError: what `student_run` would raise.
@@ -84,12 +106,14 @@ def check_student(student: StudentConfig, teacher: TeacherConfig, data: Training
         lambda: feature_shapes(own(), data.input_shape),
         lambda: feature_shapes(above(), data.input_shape),
     )
-    check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs == "auto")
+    has_views = stores_views and not are_views_its_own(student)
+    check_needs(student, loss.needs, has_teacher=True, is_live=teacher.outputs != "stored", has_views=has_views)
     check_augmentation(student.training.augmentation, data.input_shape)
     check_parts_of_norms(student.training, len(transfer.members_K), own)
     for network, names in ((own, loss.taps.student), (above, loss.taps.teacher)):
         if names:
             FeatureTap(network(), names).close()
+    return loss.needs
 
 
 def check_parts_of_norms(training: TrainingConfig, num_images: int, network: Callable[[], nn.Module]) -> None:
@@ -115,7 +139,9 @@ def initial_model(model: ModelConfig, input_shape: tuple[int, int, int], num_cla
         return models.build(model, input_shape=input_shape, num_classes=num_classes)
 
 
-def check_needs(student: StudentConfig, needs: frozenset[Need], *, has_teacher: bool, is_live: bool) -> None:
+def check_needs(
+    student: StudentConfig, needs: frozenset[Need], *, has_teacher: bool, is_live: bool, has_views: bool = False
+) -> None:
     """Refuse, by name, a student whose loss asks for what the run does not have.
 
     Args:
@@ -123,15 +149,16 @@ def check_needs(student: StudentConfig, needs: frozenset[Need], *, has_teacher: 
         needs: of its loss.
         has_teacher: whether there is a teacher.
         is_live: whether it may be run, and not only looked up.
+        has_views: whether its logits on the student's augmented views can be looked up where it may not be run.
 
     Raises:
         ValueError: naming the method, the need and the setting that it hangs on.
     """
     method, augmentation = f'method "{student.loss.name}"', student.training.augmentation
     if has_teacher and not is_live:
-        _check_stored(student, needs)
+        _check_stored(student, needs, has_views=has_views)
     if augmentation.is_identity and Need.VIEWS in needs:
-        *others, last = type(augmentation).model_fields
+        *others, last = (name for name in type(augmentation).model_fields if name != "num_views")
         raise ValueError(
             f"{method} needs views: training.augmentation must have {', '.join(others)} or {last}; it has none of them"
         )
@@ -171,31 +198,33 @@ def _check_parts(student: StudentConfig, needs: frozenset[Need]) -> None:
         )
 
 
-def _check_stored(student: StudentConfig, needs: frozenset[Need]) -> None:
-    """See that a table of logits on the images as they are is enough."""
-    method = f'method "{student.loss.name}"'
-    wanted = needs & {Need.FEATURES, Need.TEACHER_NETWORK}
+def _check_stored(student: StudentConfig, needs: frozenset[Need], *, has_views: bool) -> None:
+    """See that tables of logits are enough."""
+    method, instead = f'method "{student.loss.name}"', 'teacher.outputs = "stored" must be "auto" or "live"'
+    wanted = needs & NEEDS_NETWORK
     if wanted:
-        raise ValueError(
-            f"{method} needs {', '.join(sorted(wanted))}, which stored outputs do not give: "
-            'teacher.outputs = "stored" must be "auto"'
-        )
-    augmentation = student.training.augmentation
-    if not augmentation.is_identity and needs & {Need.TEACHER_LOGITS}:
-        named = augmentation.active.items()
+        raise ValueError(f"{method} needs {', '.join(sorted(wanted))}, which stored outputs do not give: {instead}")
+    if asks_of_views(student, needs) and not has_views:
+        named = student.training.augmentation.active.items()
         given = " and ".join(f"training.augmentation.{name} = {json.dumps(value)}" for name, value in named)
-        raise ValueError(
-            f"{method} with {given} needs a live teacher: stored outputs serve un-augmented images only "
-            '(teacher.outputs = "stored" must be "auto")'
-        )
+        why = "its logits on these views are not stored"
+        if are_views_its_own(student):
+            why = "some images are left out, and which one another is mixed with is this student's own"
+        raise ValueError(f"{method} with {given} needs a live teacher: {why} ({instead})")
 
 
-def _source(student: StudentConfig, loss: DistillationLoss, teacher: Teacher) -> TeacherSource:
-    """The table where it is enough; the network where the loss or its views need it and it may be run."""
-    views_to_teacher = not student.training.augmentation.is_identity and Need.TEACHER_LOGITS in loss.needs
-    if teacher.stored_only or not (loss.needs & NEEDS_NETWORK or views_to_teacher):
+def _source(
+    student: StudentConfig, loss: DistillationLoss, teacher: Teacher, device: torch.device, execution: Execution
+) -> TeacherSource:
+    """A table where one is enough; the network where the loss or its views need it and it may be run."""
+    table = table_of(student, loss.needs, teacher.view_tables)
+    if table is not None:
+        return StoredViews(table, teacher.stored, device)
+    needs_network = bool(loss.needs & NEEDS_NETWORK) or asks_of_views(student, loss.needs)
+    if not needs_network or teacher.stored_only:
         return teacher.stored
-    return teacher.live(loss.taps.teacher)
+    with_logits = Need.TEACHER_LOGITS in loss.needs
+    return teacher.live(loss.taps.teacher, with_logits=with_logits, precision=execution.precision)
 
 
 def _initial_loss(

@@ -9,11 +9,16 @@ from typing import Any, cast
 import torch
 from ray import tune
 
+from trainables import logit_metrics
 from trainables.checkpoints import load_state, save_state, save_weights
 from trainables.config import TrialAssignment
 from trainables.data.image_arrays import TrainingData
+from trainables.hang_limit import ended_when_hanging
 from trainables.hardware.device import select_device, take_share, telemetry_for
+from trainables.hardware.gpu_share import memory_share, why_failed
 from trainables.hardware.telemetry import Sampler
+from trainables.own_metrics import on_validation
+from trainables.patience import Patience
 from trainables.run_start import student_run
 from trainables.teacher_outputs import Split, Teacher, TeacherArrays
 from trainables.training import DeviceData, DistillationRun, TrainingDivergedError
@@ -27,9 +32,10 @@ class StudentTrial(tune.Trainable):
     """Trains the students it is given, one after the other; images and teacher outputs stay on its device.
 
     What would fail again (a loss that is not finite, too little memory, a wrong option) is reported as `failure`; all
-    else is left to Tune, which starts the trial again from its checkpoint.
+    else ends the process, a step that hangs too, and the search starts the trial again from its checkpoint.
     """
 
+    _data: DeviceData | None  # once a process
     _run: DistillationRun | None
     _reports: list[Report]
     _untold: list[Report]  # results of earlier epochs that the driver may not have stored
@@ -37,13 +43,13 @@ class StudentTrial(tune.Trainable):
     def setup(  # type: ignore[override] # by `tune.with_parameters`
         self, config: dict[str, Any], *, data: TrainingData, teacher: TeacherArrays
     ) -> None:
-        """Take data and teacher to the device, once a process, and begin the first student."""
-        self._device = select_device() if config["gpus"] > 0 else torch.device("cpu")
-        self._telemetry = telemetry_for(self._device)
-        self._data = DeviceData(data, self._device)
-        self._teacher = Teacher(
-            teacher, self._device, input_shape=self._data.input_shape, num_classes=self._data.num_classes
-        )
+        """Begin the first student; its first step takes the data to the device, which may be too small for them."""
+        with ended_when_hanging(config["max_step_s"]):
+            self._device = select_device() if config["gpus"] > 0 else torch.device("cpu")
+            self._telemetry = telemetry_for(self._device)
+        self._given = data
+        self._data = None
+        self._teacher = Teacher(teacher, self._device, input_shape=data.input_shape, num_classes=data.num_classes)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -61,19 +67,17 @@ class StudentTrial(tune.Trainable):
         if self._untold:
             return self._untold.pop(0)
         try:
-            if self._run is None:
-                self._run = self._resumed_run()
-            run = self._run
-            if self._untold:
-                return self._untold.pop(0)
-            report = self._epoch(run)
+            with ended_when_hanging(self._assignment.max_step_s):
+                if self._run is None:
+                    self._run = self._resumed_run()
+                run = self._run
+                if self._untold:
+                    return self._untold.pop(0)
+                report = self._epoch(run)
         except (TrainingDivergedError, torch.OutOfMemoryError, ValueError) as error:
-            return self._report({"epoch": None}, failure=f"{type(error).__name__}: {error}")
+            return self._report({"epoch": None}, failure=self._why(error))
         self._reports.append(report)
-        if run.is_finished:
-            weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
-            save_weights(Path(self._assignment.weights), weights, metadata={"trial": str(self._assignment.number)})
-        save_state(Path(self._assignment.checkpoint), {"run": run.state_dict(), "reports": self._reports})
+        self._patience.run(lambda: self._keep(run))  # under no limit: a store that is away is no trial's fault
         return report
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -95,10 +99,28 @@ class StudentTrial(tune.Trainable):
         self._run = None
         self._reports = []
         self._untold = []
-        take_share(self._device, cpus=self._assignment.cpus, gpus=self._assignment.gpus)
+        assigned = self._assignment
+        self._patience = Patience(f"the state of trial {assigned.number}", assigned.patience_s)
+        take_share(self._device, cpus=assigned.cpus, gpus=assigned.gpus, context_mib=assigned.context_mib)
+
+    def _keep(self, run: DistillationRun) -> None:
+        """Leave the state after an epoch on the store; after the last one the weights, and these first."""
+        assigned = self._assignment
+        if run.is_finished:
+            weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
+            save_weights(Path(assigned.weights), weights, metadata={"trial": str(assigned.number)})
+        save_state(Path(assigned.checkpoint), {"run": run.state_dict(), "reports": self._reports})
+
+    def _why(self, error: Exception) -> str:
+        """What became of the student, so that it is read without this process's log."""
+        return why_failed(error, memory_share(self._device, self._assignment.gpus, self._assignment.context_mib))
 
     def _resumed_run(self) -> DistillationRun:
-        run = student_run(self._assignment.student, self._data, self._teacher)
+        metrics = [logit_metrics.build(each) for each in self._assignment.metrics]
+        assigned = self._assignment
+        if self._data is None:
+            self._data = DeviceData(self._given, self._device)
+        run = student_run(assigned.student, self._data, self._teacher, metrics, assigned.execution)
         checkpoint = Path(self._assignment.checkpoint)
         state = _stored_state(checkpoint, self._device) if checkpoint.exists() else None
         if state is not None:
@@ -130,6 +152,7 @@ class StudentTrial(tune.Trainable):
                 "validation_accuracy": evaluated.accuracy,
                 "validation_nll": evaluated.nll,
                 "validation_agreement": evaluated.agreement,
+                **{on_validation(name): value for name, value in evaluated.own.items()},
                 "train_seconds": trained_at - started,
                 "evaluation_seconds": time.perf_counter() - trained_at,
                 **sampler.averages(),

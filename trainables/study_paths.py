@@ -40,6 +40,20 @@ class TeacherPaths:
         """Its logits on the un-augmented images of "train" or "validation", float32 (images, classes)."""
         return self.folder / f"{split}_logits.npy"
 
+    @property
+    def views(self) -> Path:
+        """Folder of its logits on augmented views of the training images."""
+        return self.folder / "views"
+
+    def view_logits(self, fingerprint: str, view: int) -> Path:
+        """One view's, float32 (images, classes); the fingerprint is of all views that are made alike."""
+        return self.views / f"{fingerprint}-{view}.npy"
+
+    @property
+    def outputs(self) -> Path:
+        """`OutputsRecord`: whether the students of the search look its outputs for their views up, and why."""
+        return self.folder / "outputs.json"
+
 
 @dataclass(frozen=True, slots=True)
 class StudyPaths:
@@ -97,6 +111,11 @@ class StudyPaths:
         return self.root / "profiles.json"
 
     @property
+    def tensorboard(self) -> Path:
+        """Event files of TensorBoard, a folder a trial, where they are asked for."""
+        return self.root / "tensorboard"
+
+    @property
     def launches(self) -> Path:
         """Tune's own folders, one a launch, by number from 1."""
         return self.root / "launches"
@@ -134,7 +153,8 @@ class StudyPaths:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder that files are written into whole."""
-        teaching = [self.in_chain(place).folder for place in range(1 + MAX_ASSISTANTS)]
+        chain = [self.in_chain(place) for place in range(1 + MAX_ASSISTANTS)]
+        teaching = [folder for each in chain for folder in (each.folder, each.views)]
         return (self.root, *teaching, self.root / "checkpoints", self.root / "students", self.verify)
 
     @property

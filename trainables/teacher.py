@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.checkpoints import load_weights, save_weights
-from trainables.config import AssistantConfig, LossConfig, ModelConfig, TeacherConfig
+from trainables.config import LossConfig, ModelConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.hardware.device import select_device
 from trainables.models import num_parameters
@@ -17,6 +17,7 @@ from trainables.records import TeacherRecord
 from trainables.resumption import ResumableTraining
 from trainables.run_start import student_run, teacher_run
 from trainables.study_paths import TeacherPaths
+from trainables.teacher_config import AssistantConfig, TeacherConfig
 from trainables.teacher_outputs import Split, Teacher, TeacherArrays
 from trainables.training import DeviceData, DistillationRun
 from trainables.whole_files import replacing

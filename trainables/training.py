@@ -3,19 +3,20 @@
 # Shapes: N batch, C classes, H height, W width.
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.config import TrainingConfig
+from trainables.config import Execution, TrainingConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.data.transfer_set import TransferSet
 from trainables.data.views import DeviceImages, EpochViews, epoch_order
-from trainables.hardware.device import precision_for
+from trainables.execution import ExecutedNetwork, execution_for
+from trainables.logit_metrics.logit_metric import LogitMetric, values_of
 from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, Need, Networks, Outputs
 from trainables.models.features import FeatureTap
 from trainables.optimization import bound_norms, build_optimizer, build_schedule
@@ -50,6 +51,7 @@ class EvaluationMetrics:
     accuracy: float
     nll: float
     agreement: float | None
+    own: Mapping[str, float] = field(default_factory=dict)  # metrics of logits that the study has, by declared name
 
 
 @final
@@ -82,8 +84,17 @@ class DistillationRun:
         data: DeviceData,
         teacher: TeacherSource | None,
         transfer: TransferSet | None = None,
+        metrics: Sequence[LogitMetric] = (),
+        execution: Execution | None = None,
     ) -> None:
-        self.model = model.to(data.device).to(memory_format=torch.channels_last)
+        if metrics and teacher is None:
+            raise ValueError(
+                f"metrics of logits ({', '.join(each.name for each in metrics)}) need a teacher beside them"
+            )
+        execution = execution or execution_for(training, data.device)
+        images_a_pass, is_read = -(-training.batch_size // training.accumulate), bool(loss.taps.student)
+        self._network = ExecutedNetwork(model, execution, data.device, images_a_pass=images_a_pass, is_read=is_read)
+        self.model = self._network.module
         self.epoch = 0
         self._step = 0  # of the present epoch
         self._stream: Tensor | None = None  # torch's random state, where an epoch is left in the middle
@@ -91,16 +102,17 @@ class DistillationRun:
         self._training = training
         self._data = data
         self._teacher = teacher
+        self._metrics = tuple(metrics)
         self._asks_teacher = bool(_NEEDS_OUTPUTS & loss.needs)
-        self._networks = _networks(self._forward, teacher) if Need.TEACHER_NETWORK in loss.needs else None
-        self._autocast = precision_for(data.device, training.precision) == "bfloat16"
+        self._networks = _networks(self._network, teacher) if Need.TEACHER_NETWORK in loss.needs else None
         self._images = data.images[Split.TRAIN]
         self._members_K = torch.arange(len(self._images), device=data.device)
         self._labels_M = self._images.labels_N
         if transfer is not None:
             self._members_K = torch.as_tensor(transfer.members_K, device=data.device)
             self._labels_M = torch.as_tensor(transfer.labels_M, device=data.device)
-        self._optimizer = build_optimizer([*model.parameters(), *loss.parameters()], training.optimizer)
+        parameters = [*model.parameters(), *loss.parameters()]
+        self._optimizer = build_optimizer(parameters, training.optimizer, form=execution.optimizer)
         self._steps_per_epoch = -(-len(self._members_K) // training.batch_size)
         self._num_steps = training.epochs * self._steps_per_epoch
         self._schedule = build_schedule(self._optimizer, training, self._num_steps)
@@ -172,10 +184,11 @@ class DistillationRun:
         """
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self._data.device)
-        for part_N in torch.tensor_split(indices_N, min(self._training.accumulate, len(indices_N))):
-            loss = self._loss_of(part_N, views, progress) * (len(part_N) / len(indices_N))
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        with self._network.arithmetic():
+            for part_N in torch.tensor_split(indices_N, min(self._training.accumulate, len(indices_N))):
+                loss = self._loss_of(part_N, views, progress) * (len(part_N) / len(indices_N))
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
         self._optimizer.step()
         self._schedule.step()
         if self._training.optimizer.max_norm is not None:
@@ -184,10 +197,10 @@ class DistillationRun:
 
     def _loss_of(self, indices_N: Tensor, views: EpochViews | None, progress: float) -> Tensor:
         images_NCHW, labels_N = self._images.viewed(indices_N, views), self._labels_M.index_select(0, indices_N)
-        batch = Batch(Split.TRAIN, indices_N, images_NCHW, labels_N)
+        batch = Batch(Split.TRAIN, indices_N, images_NCHW, labels_N, None if views is None else views.number)
         teacher = self._teacher.outputs(batch) if self._asks_teacher and self._teacher is not None else None
         with FeatureTap(self.model, self._loss.taps.student) as tap:
-            student = Outputs(self._forward(images_NCHW), tap.take())
+            student = Outputs(self._network.in_training(images_NCHW), tap.take())
         loss: Tensor = self._loss(
             DistillationStep(
                 student, teacher, labels_N, indices_N, images_NCHW, networks=self._networks, progress=progress
@@ -195,20 +208,17 @@ class DistillationRun:
         )
         return loss
 
-    def _forward(self, images_NCHW: Tensor) -> Tensor:
-        with torch.autocast(self._data.device.type, torch.bfloat16, enabled=self._autocast):
-            logits_NC: Tensor = self.model(images_NCHW)
-        return logits_NC
-
     @torch.inference_mode()
     def evaluate(self, split: Split) -> EvaluationMetrics:
         """Measure the network on all images of `split`, un-augmented, in evaluation mode.
 
         Raises:
             TrainingDivergedError: a logit is not finite.
+            LogitMetricError: a metric of logits could not be computed.
         """
         self.model.eval()
         images = self._data.images[split]
+        kept = list[tuple[Tensor, Tensor]]()  # logits of student and teacher, where a metric wants them all
         num_correct, num_agreeing, total_nll = 0, 0, 0.0
         for start in range(0, len(images), EVALUATION_BATCH_SIZE):
             indices_N = torch.arange(start, min(start + EVALUATION_BATCH_SIZE, len(images)), device=self._data.device)
@@ -219,20 +229,29 @@ class DistillationRun:
             predictions_N = logits_NC.argmax(dim=1)
             num_correct += int((predictions_N == labels_N).sum())
             if self._teacher is not None:
-                teacher_N = self._teacher.outputs(batch).logits_NC.argmax(dim=1)
-                num_agreeing += int((predictions_N == teacher_N).sum())
+                teacher_NC = self._teacher.outputs(batch).logits_NC
+                num_agreeing += int((predictions_N == teacher_NC.argmax(dim=1)).sum())
+                if self._metrics:
+                    kept.append((logits_NC, teacher_NC))
         if not torch.isfinite(torch.tensor(total_nll)):
             raise TrainingDivergedError(f"the {split} negative log-likelihood after epoch {self.epoch} is {total_nll}")
         return EvaluationMetrics(
             accuracy=num_correct / len(images),
             nll=total_nll / len(images),
             agreement=None if self._teacher is None else num_agreeing / len(images),
+            own=self._own_metrics(kept, images.labels_N),
         )
+
+    def _own_metrics(self, kept: Sequence[tuple[Tensor, Tensor]], labels_N: Tensor) -> dict[str, float]:
+        if not self._metrics:
+            return {}
+        logits_NC, teacher_NC = (torch.cat(each) for each in zip(*kept, strict=True))
+        return values_of(self._metrics, logits_NC, labels_N, teacher_NC)
 
     @torch.inference_mode()
     def logits(self, images_NCHW: Tensor) -> Tensor:
         """Float32 logits (N, C) of normalised images, in the network's present mode and the run's precision."""
-        return self._forward(images_NCHW).float()
+        return self._network(images_NCHW).float()
 
     def all_logits(self, split: Split) -> Tensor:
         """Float32 logits (images, C) of every un-augmented image of `split`, on the CPU, in evaluation mode."""

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from trainables.config import Frozen, StudentConfig
+from trainables.config import Execution, Frozen, StudentConfig
 
 
 class Preprocessing(Frozen):
@@ -37,6 +37,11 @@ class SplitMetrics(Frozen):
     nll: float
     agreement: float = Field(description="with the teacher's predictions, right or wrong")
     accuracy_by_class: tuple[float | None, ...] = Field((), description="on the images of each; None: there is none")
+    own: dict[str, float] = Field({}, description="metrics of logits that the study has, by declared name")
+
+    def value(self, name: str) -> float | None:
+        """One of them, or of the study's own, by its name; None: it is not known."""
+        return self.own[name] if name in self.own else getattr(self, name, None)
 
 
 class PlannedRun(Frozen):
@@ -47,6 +52,7 @@ class PlannedRun(Frozen):
     seed_index: int = Field(ge=1, description="which of the fresh seeds; the seed itself stands in student.training")
     student: StudentConfig
     fingerprint: str = Field(description="of its inputs: teacher, data, configuration and seed")
+    execution: Execution | None = Field(None, description="chosen by the profile; None: as it is done without trying")
 
 
 class VerifiedRun(PlannedRun):

@@ -4,10 +4,17 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from analysis.report_measured import measured
 from analysis.report_tables import measured_table
 from analysis.results import StudyResults, read_study
 from tests.analysis.study_directory import MadeTrial, write_study
+from tests.verifications import verification
+from trainables.records import OutputsRecord
+from trainables.study_paths import StudyPaths
+from trainables.verified import Role
+from trainables.whole_files import write_record
 
 
 def test_measuring_is_told_with_device_runs_and_what_is_unknown(realistic_study: Path) -> None:
@@ -83,3 +90,45 @@ def test_stored_reference_point_is_told_beside_both_others(tmp_path: Path) -> No
 def test_study_without_finished_trials_has_no_reference_point_to_tell(tmp_path: Path) -> None:
     results = read_study(write_study(tmp_path, [MadeTrial(state="running")]))
     assert "reference point" not in " ".join(measured(results))
+
+
+def words_on_outputs(folder: Path, outputs: OutputsRecord | None, asked: str = "auto") -> str:
+    results = read_study(write_study(folder, [MadeTrial()], config={"teacher": {"outputs": asked}}))
+    if outputs is not None:
+        write_record(StudyPaths(folder).teacher.outputs, outputs)
+        results = read_study(folder)
+    return " ".join(each for each in measured(results) if "augmented views" in each)
+
+
+def test_stored_views_are_told_with_the_passes_that_they_took_the_place_of(tmp_path: Path) -> None:
+    stored = OutputsRecord(num_views=240, num_bytes=240 * 45_000 * 100 * 4, replaced_passes=7_200.0, live_passes=0.0)
+    text = words_on_outputs(tmp_path, stored)
+    assert "stored before the search, for 240 views of every training image (4.0 GiB)" in text
+    assert "30 times fewer passes of the teacher over the images than beside each of them" in text
+    assert "but for rounding" in text
+    assert "run beside" not in text
+    assert "Verification" not in text  # there has been none
+
+
+def test_live_teacher_is_told_too_alone_or_beside_what_is_stored(tmp_path: Path) -> None:
+    live = OutputsRecord(num_views=0, num_bytes=0, replaced_passes=0.0, live_passes=9.0)
+    told = "The teacher was run beside the students of the search that learn from its logits on augmented views."
+    assert words_on_outputs(tmp_path / "live", live) == told
+    both = OutputsRecord(num_views=3, num_bytes=99, replaced_passes=9.0, live_passes=9.0)
+    assert "run beside the other students of the search" in words_on_outputs(tmp_path / "both", both)
+
+
+def test_study_that_asked_nothing_of_augmented_views_says_nothing_of_them(tmp_path: Path) -> None:
+    assert words_on_outputs(tmp_path, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "how"), [("auto", "there the teacher was run beside"), ("stored", "there they were stored for each seed")]
+)
+def test_verification_s_fresh_views_are_told_of(asked: str, how: str, tmp_path: Path) -> None:
+    stored = OutputsRecord(num_views=2, num_bytes=99, replaced_passes=9.0, live_passes=0.0)
+    words_on_outputs(tmp_path, stored, asked)
+    write_record(
+        StudyPaths(tmp_path).verification_json, verification({(0, Role.STUDENT): (MadeTrial().student, (0.9,))})
+    )
+    assert how in " ".join(measured(read_study(tmp_path)))

@@ -12,11 +12,11 @@ from scipy.stats import entropy, spearmanr
 
 from analysis.transfer_measures import (
     agreement,
-    expected_calibration_error,
     kl_divergence,
     negative_log_likelihood,
     nontarget_rank_correlation,
 )
+from trainables.calibration import expected_calibration_error
 
 LOGITS = arrays(np.float64, (6, 5), elements=st.floats(-30.0, 30.0))
 

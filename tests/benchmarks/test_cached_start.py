@@ -10,7 +10,7 @@ import pytest
 import ray
 
 from study.cluster import connect
-from study.config import ResourcesConfig
+from study.resources import ResourcesConfig
 from tests.benchmarks.cached_reader import private_mb
 from tests.benchmarks.scoreboard import Scoreboard
 from trainables.config import DatasetConfig

@@ -10,20 +10,13 @@ from torch import Tensor
 
 from tests.benchmarks.interleaved import compare
 from tests.benchmarks.scoreboard import Scoreboard
-from trainables.config import (
-    DatasetConfig,
-    LossConfig,
-    ModelConfig,
-    OptionValue,
-    StudentConfig,
-    TeacherConfig,
-    TrainingConfig,
-)
+from trainables.config import DatasetConfig, LossConfig, ModelConfig, OptionValue, StudentConfig, TrainingConfig
 from trainables.data import load
 from trainables.data.split import split
 from trainables.hardware.device import fixed_num_threads
 from trainables.losses.distillation_loss import Outputs
 from trainables.run_start import student_run, teacher_run
+from trainables.teacher_config import TeacherConfig
 from trainables.teacher_outputs import Batch, LiveTeacher, Split, Teacher, TeacherArrays
 from trainables.training import DeviceData, DistillationRun
 

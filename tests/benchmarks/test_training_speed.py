@@ -11,11 +11,12 @@ from torch import nn
 from tests.benchmarks.interleaved import compare
 from tests.benchmarks.scoreboard import Scoreboard
 from tests.benchmarks.usual_script import UsualScript, write_mnist
-from trainables.config import DatasetConfig, LossConfig, ModelConfig, StudentConfig, TeacherConfig, TrainingConfig
+from trainables.config import DatasetConfig, LossConfig, ModelConfig, StudentConfig, TrainingConfig
 from trainables.data import load
 from trainables.data.split import split
 from trainables.hardware.device import fixed_num_threads
 from trainables.run_start import initial_model, student_run, teacher_run
+from trainables.teacher_config import TeacherConfig
 from trainables.teacher_outputs import Split, StoredOutputs
 from trainables.training import DeviceData, DistillationRun
 

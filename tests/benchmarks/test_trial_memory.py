@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from study.cluster import connect
-from study.config import ResourcesConfig
+from study.resources import ResourcesConfig
 from tests.benchmarks.scoreboard import Scoreboard
 from tests.benchmarks.search_alone import run_search
 from tests.benchmarks.watched_trial import WatchedStudentTrial

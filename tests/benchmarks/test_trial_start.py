@@ -9,7 +9,7 @@ import pytest
 import ray
 
 from study.cluster import connect
-from study.config import ResourcesConfig
+from study.resources import ResourcesConfig
 from tests.benchmarks import step_times, usual_trial
 from tests.benchmarks.interleaved import compare
 from tests.benchmarks.scoreboard import Scoreboard

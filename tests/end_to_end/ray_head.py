@@ -57,8 +57,8 @@ def running_head() -> Iterator[RayHead]:
         root = Path(folder)
         token = root / "token"
         token.write_text("0123456789abcdef" * 4, encoding="utf-8")
-        dashboard_port = _free_port()
-        shown = (f"--dashboard-port={dashboard_port}", f"--ray-client-server-port={_free_port()}")
+        dashboard_port = free_port()
+        shown = (f"--dashboard-port={dashboard_port}", f"--ray-client-server-port={free_port()}")
         address = ends.enter_context(_node(root / "h", token, "--head", "--port=0", "--num-cpus=0", *shown))
         ends.enter_context(_node(root / "w", token, f"--address={address}", "--num-cpus=2"))
         yield RayHead(address, f"http://127.0.0.1:{dashboard_port}", token)
@@ -68,7 +68,7 @@ def running_head() -> Iterator[RayHead]:
 def _node(folder: Path, token: Path, *options: str) -> Iterator[str]:
     """A node that runs; yields its head's address."""
     folder.mkdir()
-    own = (f"--temp-dir={folder}", "--object-store-memory=100000000", f"--dashboard-agent-listen-port={_free_port()}")
+    own = (f"--temp-dir={folder}", "--object-store-memory=100000000", f"--dashboard-agent-listen-port={free_port()}")
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             ray_command("start", "--block", "--disable-usage-stats", *own, *options),
@@ -109,7 +109,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         raise RuntimeError(f"these outlived their Ray node: {alive}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -22,7 +22,7 @@ import os
 import own_losses
 import ray
 from study.cluster import connect, result_of
-from study.config import ResourcesConfig
+from study.resources import ResourcesConfig
 
 with connect(ResourcesConfig(), "auto", os.getcwd()):
     print("a worker has", result_of(ray.remote(own_losses.squared_logits).remote()))

@@ -9,9 +9,10 @@ import search_spaces
 from search_spaces.methods import Methods
 from search_spaces.subspaces import SUBSPACES
 from tests.factories import training_data
-from trainables.config import LossConfig, ModelConfig, NamedConfig, StudentConfig, TeacherConfig, TrainingConfig
+from trainables.config import LossConfig, ModelConfig, NamedConfig, StudentConfig, TrainingConfig
 from trainables.losses import LOSSES
 from trainables.run_start import check_student
+from trainables.teacher_config import TeacherConfig
 
 SHARED = {"width", "method", "batch_size", "learning_rate"}
 TEACHER = TeacherConfig(model=ModelConfig(name="cnn", options={"width": 4}), training=TrainingConfig(epochs=1))
@@ -71,6 +72,14 @@ def test_images_are_mixed_for_function_matching_alone_and_shifted_alike_for_all(
         student = space.suggest(optuna.trial.FixedTrial(dict(baseline)))  # type: ignore[arg-type]
         assert student.training.augmentation.shift_pixels == 2
         assert (student.training.augmentation.mixup > 0.0) is (student.loss.name == "function_matching")
+
+
+def test_mixed_images_alone_are_views_that_may_be_repeated() -> None:
+    """And the methods whose images are shown as they are have no views: they are what they were."""
+    space = Methods(num_views=4)
+    for baseline in space.baselines():
+        augmentation = space.suggest(optuna.trial.FixedTrial(dict(baseline))).training.augmentation  # type: ignore[arg-type]
+        assert augmentation.repeats_nothing is (not augmentation.mixup)
 
 
 def test_one_s_own_method_is_taken_with_its_defaults() -> None:

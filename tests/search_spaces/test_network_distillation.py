@@ -14,7 +14,7 @@ def test_standard_recipe_of_cifar_reaches_the_student() -> None:
     options = {
         "student": "wrn_16_2", "methods": ("labels", "kd"), "batch_sizes": (64,), "learning_rates": (0.05, 0.05),
         "optimizer": "sgd", "weight_decay": 5e-4, "schedule": "multi_step", "shift_pixels": 4, "flip": True,
-        "epochs": 240,
+        "epochs": 240, "num_views": 30, "precision": "bfloat16",
     }  # fmt: skip
     space = search_spaces.build(NamedConfig(name="network_distillation", options=options))
     training = space.suggest(ask()).training
@@ -23,6 +23,8 @@ def test_standard_recipe_of_cifar_reaches_the_student() -> None:
     sgd = training.optimizer
     assert (sgd.name, sgd.learning_rate, sgd.weight_decay, sgd.momentum) == ("sgd", 0.05, 5e-4, 0.9)
     assert training.augmentation.active == {"shift_pixels": 4, "flip": True}
+    assert training.augmentation.num_views == 30
+    assert training.precision == "bfloat16"
     assert [each.key for each in space.architectures()] == ["wrn_16_2()"]
 
 
@@ -55,6 +57,7 @@ def test_baselines_are_students_of_the_space() -> None:
         ({"student_options": {"width_multiplier": 2.0}}, "student_options: width_multiplier varies"),
         ({"widths": (1.0, 1.0)}, "names a value twice"),
         ({"schedule": "triangular"}, "schedule"),
+        ({"num_views": 3}, "num_views = 3: every student is shown the images as they are"),
     ],
 )
 def test_mistakes_are_named(options: dict[str, object], message: str) -> None:

@@ -12,8 +12,9 @@ from search_spaces.subspaces import SUBSPACES, Labels
 from study.search.candidates import enumerate_space
 from tests.factories import training_data
 from tests.search_spaces.test_cnn_distillation import ask
-from trainables.config import ModelConfig, StudentConfig, TeacherConfig, TrainingConfig, TransferConfig
+from trainables.config import ModelConfig, StudentConfig, TrainingConfig, TransferConfig
 from trainables.run_start import check_student
+from trainables.teacher_config import TeacherConfig
 
 TEACHER = TeacherConfig(model=ModelConfig(name="cnn", options={"width": 4}), training=TrainingConfig(epochs=1))
 SHARES = (0.0, 0.5, 1.0)

@@ -14,8 +14,8 @@ from tests.study.test_proposer import cnn_space, isolated, proposer, run_all
 
 
 def test_baselines_of_a_method_without_a_share_are_not_enqueued() -> None:
-    search = study_config(search={"num_trials": 4, "trials_per_method": {"labels": 0, "kd": 4}}).search
-    assert [baseline["method"] for baseline in baselines(search, cnn_space(), isolated)] == ["kd", "kd", "kd"]
+    config = study_config(search={"num_trials": 4, "trials_per_method": {"labels": 0, "kd": 4}})
+    assert [baseline["method"] for baseline in baselines(config, cnn_space(), isolated)] == ["kd", "kd", "kd"]
 
 
 def test_baselines_that_a_driver_died_over_are_enqueued_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

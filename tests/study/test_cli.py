@@ -56,11 +56,13 @@ def test_run_on_a_directory_that_holds_a_study_names_resume(tmp_path: Path) -> N
     assert f"kd-study resume {tmp_path}" in fails("run", "smoke", "--dir", str(tmp_path))
 
 
-def test_dry_run_checks_everything_and_starts_nothing(tmp_path: Path) -> None:
+def test_dry_run_checks_everything_and_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KD_STUDY_CACHE", str(tmp_path / "cache"))
     result = runner.invoke(app, ["run", "smoke", "--dry-run", "--dir", str(tmp_path / "new")])
     assert result.exit_code == 0
     assert "would train cnn(width=8) on 2,000 images" in result.stdout
     assert "8 students (labels, kd)" in result.stdout
+    assert "hours of the search are told once its networks have been measured" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
 

@@ -37,7 +37,9 @@ def test_overrides_reach_nested_fields_in_their_own_types() -> None:
         ("search.num_trails=3", r"search\.num_trails: there is no such field; allowed are .*num_trials"),
         ("search.num_trials=0", r"search\.num_trials = 0: .*greater than or equal to 1"),
         ("search.num_trials=many", r"search\.num_trials = 'many': .*integer"),
-        ("resources.gpus_per_trial=1.5", r"resources\.gpus_per_trial = 1\.5: .*less than or equal to 1"),
+        ("resources.gpus_per_trial=1.5", r"resources\.gpus_per_trial = 1\.5: a trial trains on one GPU: .* to 1"),
+        ("resources.gpus_per_trial=plan", r"resources\.gpus_per_trial = 'plan': .* and \"planned\""),
+        ("resources.autoscaled={num_cpus=4}", r"resources\.autoscaled\.max_nodes: is required"),
         ('objectives=["accuracy"]', r'objectives = .*unknown metric "accuracy": allowed are validation_accuracy'),
         ('objectives=["train_seconds"]', r'"train_seconds" is sampled while other trials run'),
         (
@@ -93,6 +95,17 @@ CHANGES: list[tuple[dict[str, Any], set[str]]] = [
         {"teacher": {"model": {"name": "cnn", "options": {"width": 5}}, "training": {"epochs": 1}}},
         {"teach", "profile", "study"},
     ),
+    (
+        {
+            "teacher": {
+                "model": {"name": "cnn", "options": {"width": 4}},
+                "training": {"epochs": 1},
+                "outputs": "live",
+                "max_stored_mib": 7,
+            }
+        },
+        set(),
+    ),
     ({"search": {"num_trials": 99}}, set()),
     ({"resources": {"cpus_per_trial": 4, "dashboard": False}}, set()),
     ({"name": "other"}, set()),
@@ -114,12 +127,20 @@ def test_fields_that_came_later_leave_older_fingerprints_as_they_were_while_they
     """As they were before there were transfer sets, mixed images, bounds on weights and assistants."""
     older = {"training": {"augmentation": {"shift_pixels": 0}, "optimizer": {"name": "sgd"}}}
     newer = {
-        "training": {"augmentation": {"shift_pixels": 0, "mixup": 0.0}, "optimizer": {"name": "sgd", "max_norm": None}},
+        "training": {
+            "augmentation": {"shift_pixels": 0, "mixup": 0.0, "num_views": None},
+            "optimizer": {"name": "sgd", "max_norm": None},
+        },
         "transfer": TransferConfig().model_dump(mode="json"),
         "assistants": [],
     }
     assert without_later_fields(newer) == older
-    felt = {"transfer": TransferConfig(share=0.5).model_dump(mode="json"), "mixup": 1.0, "max_norm": 3.0}
+    felt = {
+        "transfer": TransferConfig(share=0.5).model_dump(mode="json"),
+        "mixup": 1.0,
+        "max_norm": 3.0,
+        "num_views": 1,
+    }
     assert without_later_fields(felt) == felt
 
 
@@ -128,6 +149,20 @@ def test_assistant_may_learn_from_mixed_images() -> None:
     assistant = {"model": {"name": "cnn", "options": {"width": 3}}, "loss": {"name": "function_matching"}}
     config = study_config(assistants=[{**assistant, "training": training}])
     assert config.students_teacher.model == config.assistants[0].model
+
+
+@pytest.mark.parametrize("whose", ["teacher", "assistants.0"])
+def test_views_that_there_are_none_of_cannot_be_repeated(whose: str) -> None:
+    network = {"model": {"name": "cnn", "options": {"width": 4}}, "training": {"epochs": 9}}
+    repeated = {**network, "training": {"epochs": 9, "augmentation": {"num_views": 3}}}
+    data = study_config(teacher=network, assistants=[network]).model_dump(mode="json")
+    data |= {"teacher": repeated} if whose == "teacher" else {"assistants": [repeated]}
+    with pytest.raises(
+        ValueError, match=rf"{whose}\.training.*: augmentation\.num_views = 3: images are shown as they are"
+    ):
+        parse_config(data, "x")
+    repeated["training"] = {"epochs": 9, "augmentation": {"num_views": 3, "flip": True}}
+    parse_config(data, "x")
 
 
 def test_unknown_field_of_a_list_s_entry_lists_those_of_the_entry() -> None:

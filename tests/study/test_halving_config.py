@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from study.config import HalvingConfig, read_config
+from study.config import read_config
+from study.search.settings import HalvingConfig
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 import pytest
+import torch
 from torch import Tensor
 
-from study.preflight import prepare
+import search_spaces
+from study.preflight import check_precisions, prepare
 from tests.factories import study_config
 from trainables.config import LossConfig, ModelConfig, StudentConfig, TrainingConfig
 from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need, Taps
@@ -189,3 +191,29 @@ def test_rungs_are_held_to_the_smallest_transfer_set() -> None:
         prepare(study_config(space={"name": "cnn_distillation", "options": options}, search=halving))
     options |= {"transfer_shares": [1.0]}
     prepare(study_config(space={"name": "cnn_distillation", "options": options}, search=halving))
+
+
+LOW = {"epochs": 1, "precision": "bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"teacher": {"model": CNN, "training": LOW}}, "teacher.training"),
+        ({"assistants": [{"model": CNN, "training": LOW}]}, "assistants.0.training"),
+        (
+            {"space": {"name": "cnn_distillation", "options": {"widths": [1], "precision": "bfloat16"}}},
+            'space "cnn_distillation": training',
+        ),
+    ],
+)
+def test_precision_that_this_machine_has_not_is_refused_by_its_field(
+    change: dict[str, object], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = study_config(**change)
+    space, cpu = search_spaces.build(config.space), torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    check_precisions(config, space, cpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    with pytest.raises(ValueError, match=rf'{where}\.precision = "bfloat16", but device cpu .* has no bfloat16 units'):
+        check_precisions(config, space, cpu)

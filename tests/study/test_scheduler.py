@@ -16,6 +16,8 @@ from trainables.records import RungAction, RungDecision, TrialState
 class Judge:
     """A proposer of which the scheduler asks nothing else."""
 
+    own_metrics = ()
+
     def __init__(self, action: RungAction | None) -> None:
         self.asked: list[tuple[int, dict[str, float | None]]] = []
         self._action = action

@@ -122,10 +122,26 @@ def test_failure_that_a_trial_reports_is_its_reason(one_slot: Harness) -> None:
 
 
 @pytest.mark.parametrize("told", [{"error": True}, {"result": None}, {"result": {"done": True}}])
-def test_trial_whose_process_ended_without_a_result_failed(one_slot: Harness, told: dict[str, Any]) -> None:
+def test_trial_whose_process_ended_without_a_result_goes_on_at_once(one_slot: Harness, told: dict[str, Any]) -> None:
     number = one_slot.start("a")["number"]
+    one_slot.searcher.on_trial_result("a", result(number, epoch=1))
     one_slot.searcher.on_trial_complete("a", **told)
-    assert one_slot.proposer.records()[number].state is TrialState.FAILED
+    again = one_slot.start("b")
+    assert (again["number"], again["num_stored_reports"]) == (number, 1)
+    assert one_slot.proposer.records()[number].state is TrialState.RUNNING
+
+
+def test_trial_whose_process_ends_too_often_failed_and_the_next_one_begins(one_slot: Harness) -> None:
+    """`resources.max_failures` restarts: six processes in all where nothing else is asked for."""
+    numbers = []
+    for trial_id in "abcdef":
+        numbers.append(one_slot.start(trial_id)["number"])
+        one_slot.searcher.on_trial_complete(trial_id, error=True)
+    assert numbers == [numbers[0]] * 6
+    record = one_slot.proposer.records()[numbers[0]]
+    assert record.state is TrialState.FAILED
+    assert "its process ended 6 times (resources.max_failures = 5)" in str(record.reason)
+    assert one_slot.start("g")["number"] != numbers[0]
 
 
 def test_next_trial_is_asked_before_the_end_of_its_predecessor_is_told(one_slot: Harness) -> None:
@@ -164,3 +180,24 @@ def test_successor_of_an_interrupted_trial_is_asked_when_it_starts_again(tmp_pat
         again = Harness(store, num_slots=1)
         assert again.start("a")["number"] == proposal.number
         assert again.num_asked() == 2
+
+
+def test_trial_waits_for_the_share_of_a_gpu_that_it_asks_for(tmp_path: Path) -> None:
+    """On one GPU: a half, then a whole one, which waits, then the half ends; the slots alone would hold four."""
+    gpus = {0: 0.5, 1: 1.0, 2: 0.25}
+
+    def with_share(proposal: Proposal) -> TrialAssignment:
+        return assign(proposal).model_copy(update={"gpus": gpus[proposal.number]})
+
+    with stores.create(tmp_path, study_config(search={"num_trials": 3, "sampler": "random"})) as store:
+        harness = Harness(store, num_slots=4)
+        harness.searcher = StudySearcher(harness.proposer, with_share, Slots(), 4, num_gpus=1)
+        assert harness.start("a")["gpus"] == 0.5
+        harness.num_asked()
+        assert harness.searcher.suggest("b") is None
+        harness.searcher.on_trial_complete("a", result(0, finished=True, done=True))
+        assert harness.start("b")["gpus"] == 1.0
+        harness.num_asked()
+        assert harness.searcher.suggest("c") is None
+        harness.searcher.on_trial_complete("b", result(1, finished=True, done=True))
+        assert harness.start("c")["gpus"] == 0.25

@@ -14,6 +14,7 @@ from study import store as stores
 from study.locks import StudyLockedError, hold
 from study.store import mend_journal
 from tests.factories import study_config
+from trainables.patience import Patience
 from trainables.records import EXHAUSTED_ATTRIBUTE, TrialState
 from trainables.study_paths import StudyPaths
 
@@ -179,7 +180,7 @@ def test_empty_or_missing_journal_is_said_so(tmp_path: Path, content: bytes | No
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/study.db", "nosuchdb://x"])
 def test_storage_that_cannot_be_opened_is_named(tmp_path: Path, url: str) -> None:
     with pytest.raises(ValueError, match=rf'storage = "{url}": cannot be opened'):
-        stores.open_storage(StudyPaths(tmp_path), url)
+        stores.open_storage(StudyPaths(tmp_path), url, Patience(url, 0.0))
 
 
 def test_studies_of_one_name_do_not_meet_in_a_shared_storage(tmp_path: Path) -> None:

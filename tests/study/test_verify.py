@@ -18,14 +18,18 @@ from study.progress import Progress
 from study.store import StudyStore
 from tests.analysis.study_directory import OBJECTIVES, MadeTrial, frozen_trial
 from tests.factories import study_config, training_data
+from tests.profiles import profile
 from tests.trainables.test_teacher import TEACHER
 from tests.trainables.test_verification import images_to_test
 from trainables.checkpoints import load_weights
+from trainables.config import Execution, ModelConfig
+from trainables.measurements import ProfilesRecord
 from trainables.records import TeacherRecord
 from trainables.teacher import train_teacher
 from trainables.verified import PlannedRun, Role, VerificationRecord, VerifiedRun
 from trainables.whole_files import read_record, write_record
 
+EXECUTION = Execution(optimizer="foreach")  # as the profile found it to be fastest
 LABELS = MadeTrial(width=2, accuracy=0.97, latency_ms=0.1)
 KD = MadeTrial(width=2, accuracy=0.97, latency_ms=0.1, method="kd", temperature=2.0, alpha=0.5)
 LARGE = MadeTrial(width=4, accuracy=0.98, latency_ms=0.2, method="kd", temperature=4.0, alpha=0.9)
@@ -111,7 +115,17 @@ def run_stage(store: StudyStore) -> None:
     progress = Progress(store.paths, store.record, Console(file=io.StringIO()), 1)
     space = search_spaces.build(store.config.space)
     launch = Launch(store, space, training_data(), TrialResources(1, 0.0, 2), progress, lambda: False)
-    stage.verify(launch, teacher)
+    stage.verify(launch, teacher, profiles())
+
+
+def profiles() -> ProfilesRecord:
+    """Of both widths, in which every batch size is computed fastest in the same way."""
+    students = {}
+    for width in (2, 4):
+        plain = profile(ModelConfig(name="cnn", options={"width": width}), width, 0.1)
+        trainings = tuple(each.model_copy(update={"execution": EXECUTION}) for each in plain.trainings)
+        students[plain.model.key] = plain.model_copy(update={"trainings": trainings})
+    return ProfilesRecord(fingerprint="", teacher=plain, students=students)
 
 
 def test_each_student_and_its_partner_is_trained_with_every_seed_and_not_again(store: StudyStore, tasks: Tasks) -> None:
@@ -121,7 +135,9 @@ def test_each_student_and_its_partner_is_trained_with_every_seed_and_not_again(s
         (trial, role, seed) for trial in (0, 1) for role in (Role.STUDENT, Role.PARTNER) for seed in (1, 2)
     }
     assert len(tasks.asked) == 8
+    assert [each.execution for each in tasks.asked] == [EXECUTION] * 8
     for run in record.runs:
+        assert run.execution == EXECUTION
         assert run.on_test is not None
         assert read_record(store.paths.verified_run(run.fingerprint), VerifiedRun) is not None
         assert load_weights(store.paths.verified_weights(run.fingerprint))

@@ -10,20 +10,14 @@ import torch
 from tests.factories import training_data
 from tests.trainables.test_teacher import TEACHER, train
 from trainables.checkpoints import load_weights
-from trainables.config import (
-    AssistantConfig,
-    AugmentationConfig,
-    LossConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainingConfig,
-)
+from trainables.config import AugmentationConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.models import build
 from trainables.records import TeacherRecord
 from trainables.run_start import student_run
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher, train_assistant
+from trainables.teacher_config import AssistantConfig
 from trainables.teacher_outputs import Split, Teacher, TeacherArrays
 from trainables.training import DeviceData
 
@@ -109,7 +103,7 @@ def test_shifted_views_are_shown_to_the_network_above_itself(tmp_path: Path, abo
     stored_only = TeacherArrays(
         above.model, above.weights, above.train_logits_NC, above.validation_logits_NC, stored_only=True
     )
-    with pytest.raises(ValueError, match="needs a live teacher: stored outputs serve un-augmented images only"):
+    with pytest.raises(ValueError, match="needs a live teacher: its logits on these views are not stored"):
         train_one(tmp_path / "stored", stored_only, assistant=shifting)
 
 

@@ -16,11 +16,12 @@ from tests.factories import training_data
 from tests.trainables.test_teacher import TEACHER, train
 from trainables.brought_teacher import brought_weights, pinned, read_weights, source_of
 from trainables.checkpoints import load_weights
-from trainables.config import ModelConfig, TeacherConfig
+from trainables.config import ModelConfig
 from trainables.models import build
 from trainables.records import TeacherRecord
 from trainables.study_paths import StudyPaths
 from trainables.teacher import bring_teacher, load_teacher
+from trainables.teacher_config import TeacherConfig
 
 SHAPE, NUM_CLASSES = (1, 8, 8), 3
 

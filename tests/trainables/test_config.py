@@ -3,15 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from trainables.config import (
-    AugmentationConfig,
-    DatasetConfig,
-    Frozen,
-    ModelConfig,
-    OptimizerConfig,
-    TeacherConfig,
-    TrainingConfig,
-)
+from trainables.config import AugmentationConfig, DatasetConfig, Frozen, ModelConfig, OptimizerConfig, TrainingConfig
+from trainables.teacher_config import TeacherConfig
 
 OPTION_VALUES = st.one_of(
     st.booleans(),

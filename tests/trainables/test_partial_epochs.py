@@ -10,10 +10,11 @@ from tests.factories import device_data, student
 from tests.trainables.test_student import BareTrial, assignment, measured, steps
 from tests.trainables.test_teacher import train
 from trainables.checkpoints import load_state, load_weights, save_state
-from trainables.config import ModelConfig, TeacherConfig
+from trainables.config import ModelConfig
 from trainables.run_start import teacher_run
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher
+from trainables.teacher_config import TeacherConfig
 from trainables.teacher_outputs import TeacherArrays
 from trainables.training import DistillationRun
 

@@ -10,9 +10,10 @@ from torch import nn
 
 from tests.factories import device_data, student, training_data
 from trainables import models
-from trainables.config import LossConfig, ModelConfig, TeacherConfig, TrainingConfig, TransferConfig
+from trainables.config import LossConfig, ModelConfig, TrainingConfig, TransferConfig
 from trainables.losses.distillation_loss import DistillationStep
 from trainables.run_start import check_student, student_run
+from trainables.teacher_config import TeacherConfig
 from trainables.teacher_outputs import Batch, LiveTeacher, Split, StoredOutputs, Teacher, TeacherArrays
 from trainables.training import DeviceData, DistillationRun
 
@@ -58,7 +59,9 @@ def test_teacher_is_run_only_where_a_table_of_its_outputs_is_not_enough(
 
 @pytest.mark.parametrize("loss", ["attention", "hint", "boundary", "contrastive", "similarity", "relational"])
 def test_stored_outputs_alone_do_not_serve_what_needs_the_network(loss: str) -> None:
-    with pytest.raises(ValueError, match=f'method "{loss}" needs .* teacher.outputs = "stored" must be "auto"'):
+    with pytest.raises(
+        ValueError, match=f'method "{loss}" needs .* teacher.outputs = "stored" must be "auto" or "live"'
+    ):
         begun(LossConfig(name=loss), stored_only=True)
 
 
@@ -134,3 +137,14 @@ def test_batches_are_counted_of_the_images_that_are_shown(share: float, is_refus
     )
     with pytest.raises(ValueError, match="one of 33 images alone") if is_refused else nullcontext():
         check_student(shown, TeacherConfig(model=TEACHER, training=TrainingConfig(epochs=1)), training_data())
+
+
+@pytest.mark.parametrize(("loss", "num_logits"), [("hint", 0), ("attention", 0), ("similarity", 0), ("hint_first", 3)])
+def test_teacher_is_asked_for_logits_only_where_the_loss_needs_them(loss: str, num_logits: int) -> None:
+    """Where it does not, the network need not be run to its end."""
+    run = begun(LossConfig(name=loss))
+    assert run._teacher is not None
+    images, indices_N = run._images, torch.arange(4)
+    batch = Batch(Split.TRAIN, indices_N, images.normalized(indices_N), images.labels_N[:4])
+    assert run._teacher.outputs(batch).logits_NC.shape == (4, num_logits)
+    run.run_epoch()

@@ -9,7 +9,8 @@ import torch
 from tests.factories import student, training_data
 from tests.trainables.test_teacher import train
 from trainables.checkpoints import load_weights
-from trainables.config import LossConfig, StudentConfig, TrialAssignment
+from trainables.config import Execution, LossConfig, StudentConfig, TrialAssignment
+from trainables.hardware.gpu_share import MemoryShare
 from trainables.student import StudentTrial
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher
@@ -135,6 +136,31 @@ def test_too_little_memory_is_reported_and_ends_the_trial(
     assert report["failure"] == "OutOfMemoryError: tried to allocate 80 GiB"
 
 
+def test_too_little_memory_of_a_share_says_the_share_and_what_to_set_and_the_next_student_lives(
+    tmp_path: Path, teacher: TeacherArrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The board is made up; where there is none, no share of one is taken."""
+
+    def share(_: torch.device, gpus: float, context_mib: float | None) -> MemoryShare:
+        return MemoryShare(gpus, 23_028.0, context_mib or 0.0)
+
+    def out_of_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation")
+
+    monkeypatch.setattr("trainables.student.memory_share", share)
+    trial = BareTrial(assignment(tmp_path, student(), gpus=0.25, context_mib=500.0), teacher)
+    with monkeypatch.context() as within:
+        within.setattr("trainables.student.DeviceData", out_of_memory)  # before the first step, too
+        (report,) = steps(trial)
+    assert report["failure"] == (
+        "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. (its share of 0.25 GPU is 5,757 MiB, 5,257 "
+        'MiB of them beside the CUDA context; what may help: a larger resources.gpus_per_trial, or "planned")'
+    )
+    assert (report["done"], report["finished"]) == (True, False)
+    assert trial.reset_config(assignment(tmp_path, student(), number=1, gpus=0.25))
+    assert steps(trial)[-1]["finished"]
+
+
 def test_other_errors_are_left_to_tune_which_starts_the_trial_again(
     tmp_path: Path, teacher: TeacherArrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,3 +193,14 @@ def test_trial_whose_state_a_disk_has_lost_begins_anew(
     checkpoint.write_bytes(b"torn")
     assert [report["epoch"] for report in steps(BareTrial(config, teacher))] == [1, 2, 3]
     assert "the trial begins anew" in caplog.text
+
+
+def test_a_student_is_computed_as_its_assignment_says(tmp_path: Path, teacher: TeacherArrays) -> None:
+    execution = Execution(memory_format="contiguous", optimizer="foreach")
+    plain = steps(BareTrial(assignment(tmp_path / "plain", student(loss=KD)), teacher))
+    trial = BareTrial(assignment(tmp_path / "told", student(loss=KD), execution=execution), teacher)
+    told = steps(trial)
+    assert trial._run is not None
+    assert trial._run._optimizer.param_groups[0]["foreach"]
+    for one, other in zip(measured(plain), measured(told), strict=True):
+        assert one == pytest.approx(other, rel=1e-3)

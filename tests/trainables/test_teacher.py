@@ -9,11 +9,12 @@ import torch
 
 from tests.factories import training_data
 from trainables.checkpoints import load_weights
-from trainables.config import ModelConfig, OptimizerConfig, TeacherConfig, TrainingConfig
+from trainables.config import ModelConfig, OptimizerConfig, TrainingConfig
 from trainables.models import build
 from trainables.records import TeacherRecord
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher, train_teacher
+from trainables.teacher_config import TeacherConfig
 from trainables.teacher_outputs import Split
 from trainables.training import DeviceData
 

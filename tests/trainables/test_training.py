@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.factories import device_data, stored_teacher, student
-from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TeacherConfig, TrainingConfig
+from trainables.config import LossConfig, ModelConfig, OptimizerConfig, StudentConfig, TrainingConfig
 from trainables.losses.distillation_loss import DistillationLoss, DistillationStep, LossContext, Need
 from trainables.run_start import student_run, teacher_run
+from trainables.teacher_config import TeacherConfig
 from trainables.teacher_outputs import Batch, LiveTeacher, Split
 from trainables.training import DistillationRun, TrainingDivergedError
 

@@ -9,13 +9,13 @@ import torch
 from tests.factories import student, training_data
 from tests.trainables.test_teacher import TEACHER, train
 from trainables.checkpoints import load_weights
-from trainables.config import LossConfig, StudentConfig
+from trainables.config import Execution, LossConfig, StudentConfig
 from trainables.data.image_arrays import LabelledImages
 from trainables.models import build
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher
 from trainables.teacher_outputs import Split
-from trainables.training import DistillationRun, EvaluationMetrics, TrainingDivergedError
+from trainables.training import DistillationRun, EpochMetrics, EvaluationMetrics, TrainingDivergedError
 from trainables.verification import VerificationInputs, split_metrics, teacher_on_test, verify_student
 from trainables.verified import PlannedRun, Role, VerifiedRun
 
@@ -118,6 +118,22 @@ def test_too_little_memory_is_told(tmp_path: Path, inputs: VerificationInputs, m
 
     monkeypatch.setattr(DistillationRun, "run_epoch", too_large)
     assert verify(tmp_path, inputs, student()).failure == "OutOfMemoryError: 6 GiB"
+
+
+def test_student_is_computed_as_its_plan_says_and_the_record_says_it_too(
+    tmp_path: Path, inputs: VerificationInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution, forms = Execution(optimizer="foreach"), []
+    run_epoch = DistillationRun.run_epoch
+
+    def seen(self: DistillationRun) -> EpochMetrics:
+        forms.append(self._optimizer.param_groups[0]["foreach"])
+        return run_epoch(self)
+
+    monkeypatch.setattr(DistillationRun, "run_epoch", seen)
+    run = planned(student(epochs=1)).model_copy(update={"execution": execution})
+    assert verify_student(run, inputs, StudyPaths(tmp_path), 1.0, 0.0).execution == execution
+    assert forms == [True]
 
 
 def test_student_on_augmented_views_asks_the_live_teacher(tmp_path: Path, inputs: VerificationInputs) -> None:

@@ -30,7 +30,10 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a network says about a batch: logits of shape (N, C), and tapped features by layer name."""
+    """What a network says about a batch: logits of shape (N, C), and tapped features by layer name.
+
+    A teacher's logits that no loss needs may be left out, of shape (N, 0): the network is then not run to its end.
+    """
 
     logits_NC: Tensor
     features: Mapping[str, Tensor] = field(default_factory=dict)

@@ -16,11 +16,11 @@ from trainables.config import (
     ModelConfig,
     OptimizerConfig,
     StudentConfig,
-    TeacherConfig,
     TrainingConfig,
 )
 from trainables.losses.distillation_loss import Need
 from trainables.run_start import student_run, teacher_run
+from trainables.teacher_config import TeacherConfig
 from trainables.teacher_outputs import Split, Teacher, TeacherArrays
 from trainables.training import DistillationRun
 

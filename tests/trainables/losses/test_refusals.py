@@ -13,13 +13,13 @@ from trainables.config import (
     OptionValue,
     RandAugmentConfig,
     StudentConfig,
-    TeacherConfig,
     TrainingConfig,
     TransferConfig,
 )
 from trainables.losses import LOSSES
 from trainables.losses.distillation_loss import Need
 from trainables.run_start import check_student, student_run
+from trainables.teacher_config import TeacherConfig
 
 
 def teacher(outputs: str = "auto", model: ModelConfig | None = None) -> TeacherConfig:
@@ -118,7 +118,7 @@ def test_option_out_of_range_is_named_with_its_value(name: str, options: dict[st
 def test_stored_outputs_are_refused_where_the_network_itself_is_needed(name: str, need: Need) -> None:
     message = refusal(candidate(name), teacher("stored"))
     assert message.startswith(f'method "{name}" needs {need}')
-    assert 'teacher.outputs = "stored" must be "auto"' in message
+    assert 'teacher.outputs = "stored" must be "auto" or "live"' in message
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,25 @@ def test_stored_outputs_are_refused_where_the_network_itself_is_needed(name: str
         ),
     ],
 )
-def test_stored_outputs_are_refused_with_augmented_views(views: AugmentationConfig, named: str) -> None:
-    message = refusal(candidate("kd", {"alpha": 1.0}, views=views), teacher("stored"))
-    assert f"{named} needs a live teacher: stored outputs serve un-augmented images only" in message
+def test_augmented_views_need_a_live_teacher_only_where_its_logits_on_them_cannot_be_stored(
+    views: AugmentationConfig, named: str
+) -> None:
+    """For a search they are stored beforehand; an assistant alone sees its own."""
+    config = candidate("kd", {"alpha": 1.0}, views=views)
+    check_student(config, teacher("stored"), training_data())
+    with pytest.raises(ValueError, match="needs a live teacher: its logits on these views are not stored") as refused:
+        check_student(config, teacher("stored"), training_data(), stores_views=False)
+    assert f"{named} needs a live teacher" in str(refused.value)
+
+
+def test_mixed_images_among_a_share_of_all_need_a_live_teacher() -> None:
+    """Which image another is mixed with is drawn among those that the student is shown."""
+    mixed = candidate("kd", {"alpha": 1.0}, views=AugmentationConfig(mixup=0.5), share=0.5)
+    assert refusal(mixed, teacher("stored")) == (
+        'method "kd" with training.augmentation.mixup = 0.5 needs a live teacher: some images are left out, and which '
+        'one another is mixed with is this student\'s own (teacher.outputs = "stored" must be "auto" or "live")'
+    )
+    check_student(mixed, teacher("auto"), training_data())
 
 
 def test_function_matching_without_views_is_refused() -> None:

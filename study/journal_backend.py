@@ -1,0 +1,75 @@
+"""Optuna's journal file, written by one driver: a record is whole or not there, on a disk that is full for a while."""
+
+import os
+from collections.abc import Generator
+from json import dumps
+from pathlib import Path
+from typing import Any, final
+
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from trainables.patience import Patience
+
+
+@final
+class PatientJournal(JournalFileBackend):
+    """The same file, lock and records as Optuna's own, so that any Optuna tool may read and write beside it.
+
+    Optuna leaves the part of a record that still went on to a full disk, and every later read fails on it. Here it is
+    cut off before the record is tried again; where the driver gives up before it can be, the next opening does.
+    """
+
+    def __init__(self, path: Path, patience: Patience) -> None:
+        self._path = path
+        self._patience = patience
+        self._writers = JournalFileSymlinkLock(str(path))
+        self._is_locked = False
+        self._torn_at: int | None = None  # length of the file before a record that may stand there in part
+        super().__init__(str(path), self._writers)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """The records from a number on; a network folder that is away is waited for.
+
+        All are read before the first is given: a reader that had taken some would be given them again.
+        """
+        yield from self._patience.run(lambda: list(JournalFileBackend.read_logs(self, log_number_from)))
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write records and see them on the disk.
+
+        Raises:
+            StoreUnwritableError: the store could not be written to for all the time that it was waited for.
+        """
+        content = "".join(dumps(log, separators=(",", ":")) + "\n" for log in logs).encode("utf-8")
+        self._patience.run(lambda: self._append(content))
+
+    def _append(self, content: bytes) -> None:
+        if not self._is_locked:
+            self._writers.acquire()
+            self._is_locked = True
+        try:
+            with self._path.open("r+b", buffering=0) as file:
+                whole = file.seek(0, os.SEEK_END) if self._torn_at is None else self._torn_at
+                self._torn_at = whole
+                file.truncate(whole)
+                file.seek(whole)
+                written = 0
+                while written < len(content):  # a nearly full disk takes a part, and says so in the next write
+                    written += file.write(content[written:]) or 0
+                os.fsync(file.fileno())  # a network folder tells of a full disk here
+            self._torn_at = None
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Let other writers in; where the store refuses even that, the lock is still ours at the next record.
+
+        That is no error: a record that stands must not be tried again. And asked for a lock that lies there, Optuna's
+        would wait for ever on a file system that is read-only.
+        """
+        try:
+            self._writers.release()
+            self._is_locked = False
+        except RuntimeError as error:  # Optuna's word for any failure
+            is_gone = isinstance(error.__context__, FileNotFoundError)  # somebody took it for a dead writer's
+            self._is_locked = not is_gone

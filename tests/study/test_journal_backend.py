@@ -1,0 +1,145 @@
+"""Optuna's journal on a disk that fills up, on a file system that becomes read-only, and beside other writers."""
+
+import errno
+import json
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from study import store as stores
+from study.journal_backend import PatientJournal
+from tests.factories import study_config
+from trainables.patience import Patience, StoreUnwritableError
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+
+def patience(sleep: Callable[[float], None] = lambda _: None, seconds: float = 60.0) -> Patience:
+    clock = iter(range(10_000))
+    return Patience("DIR", seconds, tell=lambda _: None, sleep=sleep, clock=lambda: float(next(clock)))
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@contextmanager
+def no_file_above(num_bytes: int) -> Iterator[None]:
+    """What a quota does; the kernel writes what still goes, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_records_are_optunas_own_byte_for_byte(tmp_path: Path) -> None:
+    logs: list[dict[str, Any]] = [{"op_code": 4, "worker_id": "w", "text": "ä"}, {"op_code": 8}]
+    ours, theirs = PatientJournal(tmp_path / "ours", patience()), JournalFileBackend(str(tmp_path / "theirs"))
+    for each in (ours, theirs):
+        each.append_logs(logs)
+        each.append_logs(logs[:1])
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    assert list(ours.read_logs(1)) == list(theirs.read_logs(1)) == [logs[1], logs[0]]
+    assert not list(tmp_path.glob("*.lock*"))
+
+
+def test_part_of_a_record_on_a_full_disk_is_cut_off_and_the_record_written_once_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """Optuna's own backend leaves the part, and the record behind it can never be read."""
+    path, first, second = tmp_path / "journal", {"first": 1}, {"second": "x" * 300}
+    seen: list[int] = []
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def make_room(_: float) -> None:
+        seen.append(path.stat().st_size)
+        if len(seen) == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    backend = PatientJournal(path, patience(make_room))
+    backend.append_logs([first])
+    whole = path.stat().st_size
+    with no_file_above(whole + 100):
+        backend.append_logs([second])
+    assert seen == [whole + 100] * 3
+    assert lines(path) == [first, second]
+    assert list(backend.read_logs(0)) == [first, second]
+
+
+def test_driver_that_gave_up_leaves_a_study_that_opens_and_goes_on(tmp_path: Path) -> None:
+    with stores.create(tmp_path, study_config(resources={"max_minutes_unwritable": 1e-6})) as store:
+        store.study.ask()
+        with no_file_above(store.paths.journal.stat().st_size + 50):
+            with pytest.raises(StoreUnwritableError, match=r"cannot be written to \(File too large\)"):
+                store.study.ask()
+            with pytest.raises(StoreUnwritableError):
+                store.study.set_user_attr("again", value=True)
+        assert store.patience.given_up is not None
+    assert not store.paths.journal.read_bytes().endswith(b"\n")
+    with stores.reopen(tmp_path) as store:
+        assert len(store.trials()) == 1
+        assert store.study.ask().number == 1
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
+def test_lock_that_cannot_be_made_for_a_while_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    backend = PatientJournal(tmp_path / "journal", patience())
+    acquire, refusals = JournalFileSymlinkLock.acquire, [number] * 4
+
+    def refused(lock: JournalFileSymlinkLock) -> bool:
+        if refusals:
+            raise OSError(refusals.pop(), "refused")
+        return acquire(lock)
+
+    monkeypatch.setattr(JournalFileSymlinkLock, "acquire", refused)
+    backend.append_logs([{"first": 1}])
+    assert lines(tmp_path / "journal") == [{"first": 1}]
+
+
+def test_lock_that_cannot_be_given_back_is_kept_and_no_record_stands_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store becomes read-only between a record and the end of its lock; then it can be written to again."""
+    backend, rename = PatientJournal(tmp_path / "journal", patience()), os.rename
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    backend.append_logs([{"first": 1}])
+    assert len(list(tmp_path.glob("*.lock"))) == 1
+    monkeypatch.setattr(os, "rename", rename)
+    backend.append_logs([{"second": 2}])
+    assert lines(tmp_path / "journal") == [{"first": 1}, {"second": 2}]
+    assert not list(tmp_path.glob("*.lock*"))
+
+
+def test_trial_is_asked_once_where_the_disk_said_after_the_write_that_it_was_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS does: the bytes stand there, and fsync refuses. A second one would be a trial that nobody trains."""
+    storage = JournalStorage(PatientJournal(tmp_path / "journal", patience()))
+    study = optuna.create_study(storage=storage)
+    fsync, refusals = os.fsync, [errno.ENOSPC] * 3
+
+    def refused(descriptor: int) -> None:
+        if refusals:
+            raise OSError(refusals.pop(), "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refused)
+    assert study.ask().number == 0
+    assert len(study.trials) == 1
+    assert study.ask().number == 1
