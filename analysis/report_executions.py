@@ -24,7 +24,8 @@ def execution_words(trainings: Sequence[TrainingMeasurement], device: DeviceFact
     if tried:
         return [_taken_words(tried), *_other_words(tried), *_failure_words(tried)]
     others = {each.execution.precision for each in trainings if each.execution is not None} - {device.precision}
-    return [f"Training was in {listed(sorted(others))}, by autocast: its MFU is over that peak."] if others else []
+    how = ", by autocast" if "bfloat16" in others else ""
+    return [f"Training was in {listed(sorted(others))}{how}: its MFU is over that peak."] if others else []
 
 
 def execution_text(execution: Execution) -> str:

@@ -57,6 +57,11 @@ class TrialResources:
     is_planned: bool = False  # each student is to have a share of its own
     shares: Shares = field(default_factory=dict)
 
+    @property
+    def num_sharing(self) -> int:
+        """How many trials may be on one device, at most."""
+        return min(self.num_slots, round(1 / self.gpus)) if self.gpus else self.num_slots
+
     def share(self, student: StudentConfig) -> float:
         """Of a GPU, for this student; 0 where trials run on CPUs."""
         return self.shares.get((student.model.key, student.training.batch_size), self.gpus)

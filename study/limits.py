@@ -7,21 +7,28 @@ from pydantic import Field
 from trainables.config import StudentConfig
 from trainables.measurements import ProfilesRecord
 
-EpochLimit = Literal["measured", "none"] | Annotated[float, Field(gt=0.0)]
+# Minutes; a year of them is no limit, and more than a clock takes.
+EpochLimit = Literal["measured", "none"] | Annotated[float, Field(gt=0.0, le=525_600.0)]
 
-# An epoch under a method that costs eight steps of plain distillation, shared with other trials, is still within: who
-# waits an hour for a hung trial loses an hour, who ends a slow one loses the study.
+# An epoch under a method that costs eight steps of plain distillation is still within, on a device that is no faster
+# for all its trials together than for one: who waits for a hung trial loses hours, who ends a slow one loses the study.
 TIMES_MEASURED = 30.0
 LEAST_S = 1_800.0  # compiling, a first look at images on a network folder, a CPU that something else takes for a while
 
 
 def epoch_limit_s(
-    limit: EpochLimit, student: StudentConfig, profiles: ProfilesRecord, *, num_images: int, num_teachers: int
+    limit: EpochLimit,
+    student: StudentConfig,
+    profiles: ProfilesRecord,
+    *,
+    num_images: int,
+    num_teachers: int,
+    num_sharing: int,
 ) -> float | None:
     """Seconds within which the student must have trained and evaluated an epoch; None: no limit.
 
     By measured speeds, that is its network's training of the epoch, and the teacher's forward passes beside it as if
-    it were run live, times `TIMES_MEASURED`, and half an hour at the least.
+    it were run live, times the trials that share a device, times `TIMES_MEASURED`, and half an hour at the least.
 
     Args:
         limit: minutes; "measured"; or "none".
@@ -29,6 +36,7 @@ def epoch_limit_s(
         profiles: of the study.
         num_images: that an epoch shows.
         num_teachers: networks that the teacher is made of.
+        num_sharing: trials that may be on one device with it, itself among them.
     """
     if limit == "none":
         return None
@@ -39,4 +47,5 @@ def epoch_limit_s(
     if speed is None:
         return None
     teacher_s = min(each.p50_ms / each.batch_size for each in profiles.teacher.latencies) / 1_000.0 * num_teachers
-    return max(LEAST_S, TIMES_MEASURED * num_images * student.transfer.share * (1.0 / speed + teacher_s))
+    alone_s = num_images * student.transfer.share * (1.0 / speed + teacher_s)
+    return max(LEAST_S, TIMES_MEASURED * num_sharing * alone_s)

@@ -18,8 +18,13 @@ def hold(path: Path) -> Iterator[None]:
 
     Raises:
         StudyLockedError: a living process holds it; the message says which.
+        ValueError: the lock cannot be written.
     """
-    with path.open("a+", encoding="utf-8") as file:
+    try:
+        opened = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path.parent}: cannot be written to: {error.strerror}") from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -41,7 +41,9 @@ class ResourcesConfig(Frozen):
     max_concurrent_trials: int | None = Field(None, ge=1, description="None: as many as the cluster holds")
     max_failures: int = Field(5, ge=0, description="restarts of a trial whose process or node died, or that hung")
     max_minutes_per_epoch: EpochLimit = Field("measured", description='a trial hangs after them; or "measured", "none"')
-    max_minutes_unwritable: float = Field(10.0, gt=0.0, description="wait for a store that cannot be written to")
+    max_minutes_unwritable: float = Field(
+        10.0, gt=0.0, le=525_600.0, description="wait for a store that cannot be written to"
+    )
     dashboard: bool = Field(True, description="start Ray's dashboard with a local cluster")
     object_store_mib: int = Field(512, ge=80, description="of a local cluster")
     autoscaled: NodesToCome | None = Field(

@@ -271,6 +271,7 @@ def _limits(proposal: Proposal, launch: Launch, profiles: ProfilesRecord) -> dic
         profiles,
         num_images=len(launch.data.train),
         num_teachers=config.teacher.num_members,
+        num_sharing=launch.resources.num_sharing,
     )
     patience_s = 60.0 * config.resources.max_minutes_unwritable
     return {"max_step_s": limit_s, "patience_s": patience_s, "num_failures": proposal.num_failures}

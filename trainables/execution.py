@@ -19,7 +19,8 @@ def execution_for(training: TrainingConfig, device: torch.device, measured: Exec
     Raises:
         ValueError: the precision is none of the device's.
     """
-    if measured is not None and training.precision in {"auto", measured.precision}:
+    is_allowed = measured is not None and training.precision in {"auto", measured.precision}
+    if measured is not None and is_allowed and not (training.precision == "float32" and measured.tf32):
         return measured
     return executions_for(training.precision, device)[0]
 

@@ -99,6 +99,7 @@ REASON_ATTRIBUTE = "reason"  # why it was stopped or failed
 FACTS_ATTRIBUTE = "facts"  # device, host and versions, name -> text
 SLOT_ATTRIBUTE = "slot"  # which of the concurrent slots it ran on, from 0
 SPANS_ATTRIBUTE = "spans"  # [[start, end or None], ...] in seconds since the epoch, one for each time it ran
+FAILED_AT_ATTRIBUTE = "failed_at"  # [how many reports were stored then, ...], one for each failure
 FAILURES_ATTRIBUTE = "failures"  # [reason, ...], one for each process that ended under it, over all launches
 PAUSED_ATTRIBUTE = "paused_at_epoch"  # of a RUNNING trial that holds no slot; None once it goes on
 EPOCH_PREFIX = "epoch:"  # + number, which may be a fraction: the metrics then
@@ -156,12 +157,18 @@ class TrialRecord(Frozen):
     spans: tuple[tuple[float, float | None], ...]
     facts: dict[str, str]
     failures: tuple[str, ...] = Field((), description="why each process ended that did not come to the trial's end")
+    failed_at: tuple[int, ...] = Field((), description="of each of those, how many reports were stored by then")
     paused_at_epoch: float | None = None
     decisions: tuple[RungDecision, ...] = Field((), description="by epoch")
 
     def parameter(self, name: str) -> ParameterValue | None:
         """The parameter of that name, or the one that its method has for itself ("dkd_temperature"); None: neither."""
         return own_parameter(self.parameters, name)
+
+    @property
+    def num_failures_in_vain(self) -> int:
+        """How many processes have ended since it last came any further."""
+        return sum(each >= len(self.epochs) for each in self.failed_at)
 
     @property
     def may_stand_on_a_front(self) -> bool:
@@ -222,6 +229,7 @@ class TrialRecord(Frozen):
             slot=attributes.get(SLOT_ATTRIBUTE),
             spans=tuple((start, end) for start, end in attributes.get(SPANS_ATTRIBUTE, ())),
             failures=tuple(attributes.get(FAILURES_ATTRIBUTE, ())),
+            failed_at=tuple(attributes.get(FAILED_AT_ATTRIBUTE, ())),
             paused_at_epoch=attributes.get(PAUSED_ATTRIBUTE),
             decisions=tuple(sorted(decisions, key=lambda each: each.epoch)),
             facts=attributes.get(FACTS_ATTRIBUTE, {}),

@@ -17,7 +17,7 @@ from torch import Tensor
 from trainables.config import AugmentationConfig, Frozen
 from trainables.data.image_arrays import TrainingData
 from trainables.data.views import EpochViews
-from trainables.hardware.device import select_device
+from trainables.hardware.device import select_device, tensor_float_products
 from trainables.later_fields import without_later_fields
 from trainables.study_paths import TeacherPaths
 from trainables.teacher_outputs import Batch, LiveTeacher, Split, Teacher, TeacherArrays, ViewTable
@@ -74,7 +74,8 @@ def store_views(
             if file.exists():
                 continue
             started = time.perf_counter()
-            logits_NC = view_logits(network, on_device, view_set, view)
+            with tensor_float_products(on_device.device, allowed=False):
+                logits_NC = view_logits(network, on_device, view_set, view)
             if not torch.isfinite(logits_NC).all():
                 raise ValueError(f"{teacher.model.key}: an output on view {view} of the training images is not finite")
             with replacing(file) as temporary:

@@ -12,6 +12,7 @@ from trainables.config import StudentConfig
 from trainables.metrics import Metric
 from trainables.records import (
     FACTS_ATTRIBUTE,
+    FAILED_AT_ATTRIBUTE,
     FAILURES_ATTRIBUTE,
     METRICS_ATTRIBUTE,
     PAUSED_ATTRIBUTE,
@@ -70,8 +71,10 @@ class Ledger:
 
     def process_ended(self, number: int, reason: str) -> None:
         """The trial's process ended before the trial did."""
-        failures = [*self[number].failures, reason]
-        self.write(number, {SPANS_ATTRIBUTE: self._closed_spans(number), FAILURES_ATTRIBUTE: failures})
+        record = self[number]
+        failures, at = [*record.failures, reason], [*record.failed_at, len(record.epochs)]
+        spans = self._closed_spans(number)
+        self.write(number, {SPANS_ATTRIBUTE: spans, FAILED_AT_ATTRIBUTE: at, FAILURES_ATTRIBUTE: failures})
 
     def original_of(self, number: int, student: StudentConfig) -> int | None:
         """Another trial of the very student that repeats none itself; None: there is none."""

@@ -154,7 +154,9 @@ class ParetoHalving:
         means_NM, deviations_NM = np.where(has_ended_N[:, None], ends_NM, shown_NM), np.zeros_like(shown_NM)
         if num_ended >= MIN_COMPLETE:
             unended = np.flatnonzero(~has_ended_N)
-            traits = self._traits.of(list(rung))
+            known = sorted({number for each in self._rungs.values() for number in each})
+            of_all = dict(zip(known, self._traits.of(known), strict=True))  # whichever rung is asked about first
+            traits = np.array([of_all[number] for number in rung])
             costs, kinds = np.unique(shown_NM[np.ix_(unended, self._is_known_M)], axis=0, return_inverse=True)
             for kind, cost in enumerate(costs):
                 rows = unended[kinds.reshape(-1) == kind]  # trials of one cost have the same peers

@@ -46,8 +46,9 @@ class ProcessEnds:
     def hopeless(self, number: int) -> str | None:
         """Why the trial is not tried again; None: it is, or it has ended."""
         record = self._ledger[number]
-        if record.state is not TrialState.RUNNING or len(record.failures) <= self._max_failures:
+        in_vain = record.num_failures_in_vain  # on spot machines a long trial may lose many, and come on all the same
+        if record.state is not TrialState.RUNNING or in_vain <= self._max_failures:
             return None
-        times = "once" if len(record.failures) == 1 else f"{len(record.failures)} times"
+        times = "once" if in_vain == 1 else f"{in_vain} times"
         limit = f"resources.max_failures = {self._max_failures}"
         return f"its process ended {times} ({limit}), at last: {record.failures[-1]}"

@@ -103,7 +103,8 @@ class StudySearcher(Searcher):
     def _has_room(self, proposal: Proposal | None) -> bool:
         """Whether the GPUs have as much left as it asks for."""
         share = 0.0 if proposal is None else self._assign(proposal).gpus
-        return share == 0.0 or sum(self._shares.values()) + share <= self._num_gpus
+        rounding = 1e-6  # 20 times 0.05 is more than 1
+        return share == 0.0 or sum(self._shares.values()) + share <= self._num_gpus + rounding
 
     def _await_ask(self) -> None:
         """With one worker, what is asked ahead is asked before a result is known, whichever is the faster."""

@@ -16,9 +16,16 @@ def profiles() -> ProfilesRecord:
     return ProfilesRecord(fingerprint="", teacher=known, students={known.model.key: known})
 
 
-def limit(asked: EpochLimit, *, num_images: int = 1_000, num_teachers: int = 1, **fields: Any) -> float | None:
+def limit(
+    asked: EpochLimit, *, num_images: int = 1_000, num_teachers: int = 1, num_sharing: int = 1, **fields: Any
+) -> float | None:
     return epoch_limit_s(
-        asked, student(width=2, **fields), profiles(), num_images=num_images, num_teachers=num_teachers
+        asked,
+        student(width=2, **fields),
+        profiles(),
+        num_images=num_images,
+        num_teachers=num_teachers,
+        num_sharing=num_sharing,
     )
 
 
@@ -35,6 +42,13 @@ def test_measured_limit_is_a_multiple_of_the_epoch_and_of_the_teachers_passes() 
         alone_s = 1e9 / training.images_per_s + 1e9 * num_teachers * teacher_s
         found = limit("measured", num_images=10**9, num_teachers=num_teachers, batch_size=training.batch_size)
         assert found == pytest.approx(TIMES_MEASURED * alone_s)
+
+
+def test_measured_limit_grows_with_the_trials_that_share_a_device() -> None:
+    measured_at = profiles().teacher.trainings[0].batch_size
+    alone, shared = (limit("measured", num_images=10**9, num_sharing=num, batch_size=measured_at) for num in (1, 8))
+    assert alone is not None
+    assert shared == pytest.approx(8 * alone)
 
 
 def test_short_epochs_have_half_an_hour_and_what_was_not_measured_has_no_limit() -> None:

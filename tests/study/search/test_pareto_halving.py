@@ -217,6 +217,33 @@ def test_end_is_projected_from_trials_of_like_parameters() -> None:
     assert told[False] != told[True]
 
 
+def test_what_is_projected_does_not_hang_on_which_rung_was_asked_about_first() -> None:
+    """At the second rung all have a temperature, at the first not: its column is what it is with those."""
+    distributions = {
+        "method": optuna.distributions.CategoricalDistribution(["labels", "kd"]),
+        "temperature": optuna.distributions.FloatDistribution(1.0, 16.0),
+    }
+
+    def point(number: int) -> Candidate:
+        names = ["method"] if number < 4 else ["method", "temperature"]
+        values = {"method": "labels" if number < 4 else "kd", "temperature": 1.0 + (7 * number) % 15}
+        return Candidate({name: values[name] for name in names}, {name: distributions[name] for name in names})
+
+    gains = []
+    for asks_first in (True, False):
+        judged = ParetoHalving((False, True), least_gain=1e-3, keep_fraction=1 / 3, pauses=True, point_of=point)
+        for number in range(12):
+            end = 0.9 + 0.01 * ((7 * number) % 15) / 15
+            for epoch, behind in ((1.0, 0.3), (2.0, 0.1))[: 1 if number < 4 else 2]:
+                judged.restore(number, (0.8 - behind + 0.02 * (number % 3), -1.0), decided(epoch))
+            if number != 3:
+                judged.ended(number, (end, -1.0))
+        if asks_first:
+            judged.promotion({3: 1.0})
+        gains.append(judged.judge(12, 2.0, (0.72, -0.9)).gain_fraction)
+    assert gains[0] == gains[1] > 0.0
+
+
 def test_trial_that_is_uncertain_goes_on_where_a_sure_one_would_not() -> None:
     """The same mean end, dominated; the ends about the line leave it a chance."""
     judged = halving()

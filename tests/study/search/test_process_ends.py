@@ -57,6 +57,18 @@ def test_failures_are_counted_over_all_launches_and_the_last_one_is_the_reason(t
     assert record.failures == ("RuntimeError: first", "RuntimeError: second", "RuntimeError: third")
 
 
+def test_failures_between_which_the_trial_came_further_are_not_added_up(tmp_path: Path) -> None:
+    with launch(tmp_path, max_failures=1) as proposer:
+        number = first(proposer)
+        for epoch in (1.0, 2.0, 3.0):
+            proposer.record_epoch(number, {"epoch": epoch})
+            die(proposer, number, RuntimeError("a machine was taken away"))
+            assert proposer.going_on() is not None
+        assert len(proposer.records()[number].failures) == 3
+        die(proposer, number, RuntimeError("again, in the same epoch"))
+        assert proposer.records()[number].state is TrialState.FAILED
+
+
 def test_launch_that_was_interrupted_is_no_failure(tmp_path: Path) -> None:
     for _ in range(4):
         with launch(tmp_path, max_failures=0) as proposer:
