@@ -7,7 +7,11 @@ from typing import Any, final
 from optuna.storages.journal import BaseJournalBackend
 from pydantic_core import from_json
 
+from trainables.records import EPOCH_PREFIX
+
 BLOCK_BYTES = 4 * 2**20
+BEGIN = b'{"op_code":'
+EPOCH = f'"user_attr":{{"{EPOCH_PREFIX}'.encode()
 
 
 @final
@@ -15,10 +19,15 @@ class ReadOnlyJournal(BaseJournalBackend):
     """The whole records of the file, while another process may append to it; takes no lock and makes no file.
 
     What the file ends in and is no whole record, as a driver that writes or one that was killed leaves it, is left out.
+
+    Args:
+        path: of the file.
+        with_epochs: whether to give the records of epochs, which count for nothing where they are left out.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, with_epochs: bool = True) -> None:
         self._path = path
+        self._with_epochs = with_epochs
         self._read = (0, 0)  # records and bytes, as far as it was read last
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -35,7 +44,7 @@ class ReadOnlyJournal(BaseJournalBackend):
                 lines, newline, rest = (rest + block).rpartition(b"\n")
                 if not newline:
                     continue
-                records, taken = _parsed(lines + newline)
+                records, taken = _parsed(lines + newline, with_epochs=self._with_epochs)
                 yield from records[max(0, log_number_from - number) :]
                 number, position = number + len(records), position + taken
                 left = len(lines + newline) - taken
@@ -52,19 +61,26 @@ class ReadOnlyJournal(BaseJournalBackend):
         raise RuntimeError(f"{self._path} is open for reading, and {len(logs)} records were to be written")
 
 
-def _parsed(lines: bytes) -> tuple[list[dict[str, Any]], int]:
-    """The records of whole lines up to the first that is none, and how many bytes they take."""
+def _parsed(lines: bytes, *, with_epochs: bool) -> tuple[list[dict[str, Any]], int]:
+    """The records of whole lines up to the first that is none, and how many bytes these lines take."""
+    wanted = [line for line in lines.split(b"\n")[:-1] if with_epochs or not _is_epoch(line)]
     try:
-        records: list[dict[str, Any]] = from_json(b"[" + lines[:-1].replace(b"\n", b",") + b"]")
+        records: list[dict[str, Any]] = from_json(b"[" + b",".join(wanted) + b"]")
     except ValueError:
         records = []
-    if len(records) == lines.count(b"\n"):  # lines that are torn may be whole together
+    if len(records) == len(wanted):  # lines that are torn may be whole together
         return records, len(lines)
     records, taken = [], 0
-    for line in lines.splitlines(keepends=True):
-        try:
-            records.append(from_json(line))
-        except ValueError:
-            break
-        taken += len(line)
+    for line in lines.split(b"\n")[:-1]:
+        if with_epochs or not _is_epoch(line):
+            try:
+                records.append(from_json(line))
+            except ValueError:
+                break
+        taken += len(line) + 1
     return records, taken
+
+
+def _is_epoch(line: bytes) -> bool:
+    """Whether it is the record of an epoch, as Optuna writes it, and no other one is torn into it."""
+    return EPOCH in line and line.rfind(BEGIN) == 0

@@ -7,16 +7,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pandas as pd
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
-from analysis.journal import ReadOnlyJournal
 from analysis.pareto import front
 from analysis.replayed import ReplayedStopping
 from analysis.stopping import epochs_trained, paused_at_epoch, seconds_per_epoch, stopped_at_epoch
+from analysis.stored_trials import stored_trials
 from analysis.timeline import Span, closed_spans
 from analysis.transfer_records import TransferRecord
 from trainables.config import DatasetConfig
@@ -91,7 +87,7 @@ def read_study(study_dir: Path) -> StudyResults:
     if record is None:
         raise ValueError(f"{study_dir} holds no study: {paths.study_json.name} is missing")
     objectives = record.objective_metrics
-    trials, attributes = _read_optuna(paths, record)
+    trials, attributes = stored_trials(paths, record)
     return StudyResults(
         record=record,
         teacher=read_record(paths.teacher.record, TeacherRecord),
@@ -125,28 +121,6 @@ def _read_assistants(paths: StudyPaths, record: StudyRecord) -> tuple[TeacherRec
     places = range(1, 1 + len(record.config.get("assistants", ())))
     found = [read_record(paths.in_chain(place).record, TeacherRecord) for place in places]
     return tuple(each for each in found if each is not None)
-
-
-def _read_optuna(paths: StudyPaths, record: StudyRecord) -> tuple[tuple[TrialRecord, ...], dict[str, Any]]:
-    """The trials, and the user attributes of the study."""
-    url = record.config.get("storage")
-    if url is None and not paths.journal.is_file():
-        raise ValueError(f"{paths.root} holds no study: {paths.journal.name} is missing")
-    where = paths.journal if url is None else url
-    try:
-        # Of a database no connection is kept: it is read once, and left alone.
-        storage: BaseStorage = (
-            JournalStorage(ReadOnlyJournal(paths.journal))
-            if url is None
-            else RDBStorage(str(url), engine_kwargs={"poolclass": NullPool})
-        )
-        study = optuna.load_study(study_name=record.name, storage=storage)
-        trials, attributes = study.get_trials(deepcopy=False), study.user_attrs
-    except KeyError as error:
-        raise ValueError(f'{where} holds no study named "{record.name}", as {paths.study_json} says') from error
-    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, OSError) as error:
-        raise ValueError(f"{where}: the trials cannot be read ({error})") from error
-    return tuple(TrialRecord.from_optuna(trial) for trial in trials), attributes
 
 
 def _stored_reference(paths: StudyPaths, attributes: dict[str, Any], num_objectives: int) -> tuple[float, ...] | None:

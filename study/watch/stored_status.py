@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.results import StudyResults, read_study
+from analysis.stored_trials import stored_trials
 from study.progress import counts_by_state, front_rows
 from study.status import ENDED_STAGES, told
-from trainables.records import StatusRecord
+from trainables.records import StatusRecord, StudyRecord
 from trainables.study_paths import StudyPaths
+from trainables.whole_files import read_record
 
 
 def stored_status(directory: Path) -> StatusRecord:
@@ -20,32 +21,30 @@ def stored_status(directory: Path) -> StatusRecord:
         ValueError: there is no study in `directory`, or its storage cannot be read.
     """
     paths = StudyPaths(directory)
+    record = read_record(paths.study_json, StudyRecord)
+    if record is None:
+        raise ValueError(f"{directory} is no study: there is no {paths.study_json.name} in it")
     with _no_collection():
-        results = read_study(directory)
+        trials, _ = stored_trials(paths, record, with_epochs=False)
     last = told(paths)
-    stage = _stage(results) if last is None else last.stage
-    search = results.record.config.get("search", {})
+    first_stage = "search" if trials else "teach"
+    stage = first_stage if last is None else last.stage
+    search = record.config.get("search", {})
     return StatusRecord(
-        name=results.record.name,
+        name=record.name,
         stage=stage,
         detail=last.detail if last is not None and stage in ENDED_STAGES else "as its storage shows",
-        num_target_trials=search.get("num_trials", len(results.trials)),
-        num_trials=counts_by_state(results.trials),
-        front=tuple(front_rows(results.trials, results.objectives)),
-        started_at=results.record.created_at if last is None else last.started_at,
+        num_target_trials=search.get("num_trials", len(trials)),
+        num_trials=counts_by_state(trials),
+        front=tuple(front_rows(trials, record.objective_metrics)),
+        started_at=record.created_at if last is None else last.started_at,
         updated_at=_written_at(paths),
         seconds_left=None,
         teachers=None if last is None else last.teachers,
-        own_metrics=results.record.own_metrics,
+        own_metrics=record.own_metrics,
         pid=None if last is None else last.pid,
         host=None if last is None else last.host,
     )
-
-
-def _stage(results: StudyResults) -> str:
-    if results.trials:
-        return "search"
-    return "teach" if results.students_teacher is None else "profile"
 
 
 def _written_at(paths: StudyPaths) -> datetime:

@@ -79,6 +79,30 @@ def test_damage_before_the_end_is_named(
         list(ReadOnlyJournal(path).read_logs(0))
 
 
+def test_study_without_its_epochs_is_the_same_but_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    study = optuna.create_study(storage=JournalStorage(JournalFileBackend(str(path))), study_name="s")
+    reader = optuna.load_study(storage=JournalStorage(ReadOnlyJournal(path, with_epochs=False)), study_name="s")
+    for _ in range(3):
+        trial = study.ask()
+        trial.suggest_float("x", 0.0, 1.0)
+        for name in ("epoch:1", "metrics", "epoch:1.5"):
+            trial.set_user_attr(name, {"loss": 0.1})
+        study.tell(trial, 0.5)
+        without = study.get_trials()
+        for each in without:
+            each.user_attrs = {name: value for name, value in each.user_attrs.items() if not name.startswith("epoch:")}
+        assert reader.get_trials() == without
+
+
+def test_record_that_is_torn_into_an_epoch_is_not_left_out_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    torn = b'{"op_code":8,"trial_id":0,"user_attr":{"epoch:1":{"epo{"op_code":6,"trial_id":0,"state":1}'
+    path.write_bytes(torn + b'\n{"op_code":4,"study_id":0}\n')
+    with pytest.raises(ValueError, match="is damaged"):
+        list(ReadOnlyJournal(path, with_epochs=False).read_logs(0))
+
+
 def test_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="is open for reading"):
         ReadOnlyJournal(tmp_path / "journal").append_logs([{}])
