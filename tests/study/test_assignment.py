@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from study import stages
+from study.cluster import TrialResources
 from study.search.proposer import Proposal
 from tests.factories import student
 from tests.profiles import profile
@@ -20,7 +21,7 @@ def test_a_trial_is_told_the_execution_of_its_network_and_batch_size(tmp_path: P
     known = measured.model_copy(update={"trainings": tuple(trainings)})
     profiles = ProfilesRecord(fingerprint="", teacher=measured, students={known.model.key: known})
     store: Any = SimpleNamespace(paths=StudyPaths(tmp_path), config=SimpleNamespace(metrics=()))
-    resources: Any = SimpleNamespace(cpus=1, gpus=0.25)
+    resources = TrialResources(cpus=1, gpus=0.25, num_slots=1)
 
     def told(batch_size: int) -> Execution | None:
         proposal = Proposal(0, student(width=2, batch_size=batch_size), {}, 0, ())
