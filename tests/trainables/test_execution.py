@@ -155,6 +155,7 @@ def test_precision_asked_for_holds_against_what_was_measured(monkeypatch: pytest
     assert execution_for(asked["auto"], CUDA, measured) == measured
     assert execution_for(asked["bfloat16"], CUDA, measured) == measured
     assert execution_for(asked["float32"], CUDA, measured) == Execution(precision="float32")
+    assert execution_for(asked["float32"], CUDA, Execution(tf32=True)) == Execution()
     assert execution_for(asked["auto"], CUDA) == Execution(precision="bfloat16", tf32=True)
 
 

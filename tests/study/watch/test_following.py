@@ -50,16 +50,18 @@ def ago(seconds: float) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("fields", "source"),
+    ("age_s", "fields", "source"),
     [
-        ({"updated_at": ago(1)}, "as told"),
-        ({"updated_at": ago(300)}, STORED),
-        ({"updated_at": ago(300), "stage": "done"}, "as told"),
+        (1, {}, "as told"),
+        (300, {}, STORED),
+        (300, {"stage": "done"}, "as told"),
     ],
     ids=["fresh", "old", "old, and the study has ended"],
 )
-def test_storage_is_asked_where_the_status_is_old(study: Path, fields: dict[str, Any], source: str) -> None:
-    tell(study, **fields)
+def test_storage_is_asked_where_the_status_is_old(
+    study: Path, age_s: float, fields: dict[str, Any], source: str
+) -> None:
+    tell(study, updated_at=ago(age_s), **fields)
     assert look(study, from_store=False).status.detail == source
 
 
