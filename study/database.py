@@ -16,6 +16,7 @@ from study.locks import StudyLockedError
 from trainables.patience import Patience
 
 CONNECT_TIMEOUT_S = 10
+TIMEOUT_ARGUMENTS = {"psycopg": "connect_timeout", "psycopg2": "connect_timeout", "pg8000": "timeout"}  # by driver
 POSTGRESQL = "postgresql"
 
 
@@ -101,7 +102,8 @@ def _engine_options(url: str) -> dict[str, Any]:
     """
     if make_url(url).get_backend_name() != POSTGRESQL:
         return {}
-    return {"poolclass": NullPool, "connect_args": {"connect_timeout": CONNECT_TIMEOUT_S}}
+    argument = TIMEOUT_ARGUMENTS.get(make_url(url).get_driver_name())
+    return {"poolclass": NullPool, "connect_args": {argument: CONNECT_TIMEOUT_S} if argument else {}}
 
 
 def _missing(url: str, error: ImportError) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator
+from io import FileIO
 from json import dumps
 from pathlib import Path
 from typing import Any, final
@@ -16,7 +17,8 @@ class PatientJournal(JournalFileBackend):
     """The same file, lock and records as Optuna's own, so that any Optuna tool may read and write beside it.
 
     Optuna leaves the part of a record that still went on to a full disk, and every later read fails on it. Here it is
-    cut off before the record is tried again; where the driver gives up before it can be, the next opening does.
+    cut off at once, or, where the store refuses even that, before the record is tried again; where the driver gives up
+    before it can be, the next opening does.
     """
 
     def __init__(self, path: Path, patience: Patience) -> None:
@@ -51,15 +53,24 @@ class PatientJournal(JournalFileBackend):
             with self._path.open("r+b", buffering=0) as file:
                 whole = file.seek(0, os.SEEK_END) if self._torn_at is None else self._torn_at
                 self._torn_at = whole
-                file.truncate(whole)
+                os.ftruncate(file.fileno(), whole)
                 file.seek(whole)
-                written = 0
-                while written < len(content):  # a nearly full disk takes a part, and says so in the next write
-                    written += file.write(content[written:]) or 0
-                os.fsync(file.fileno())  # a network folder tells of a full disk here
+                try:
+                    self._write(file, content)
+                except OSError:
+                    os.ftruncate(file.fileno(), whole)  # before another writer is let in
+                    self._torn_at = None
+                    raise
             self._torn_at = None
         finally:
             self._release()
+
+    @staticmethod
+    def _write(file: FileIO, content: bytes) -> None:
+        written = 0
+        while written < len(content):  # a nearly full disk takes a part, and says so in the next write
+            written += file.write(content[written:]) or 0
+        os.fsync(file.fileno())  # a network folder tells of a full disk here
 
     def _release(self) -> None:
         """Let other writers in; where the store refuses even that, the lock is still ours at the next record.

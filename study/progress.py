@@ -17,13 +17,12 @@ from rich.text import Text
 from analysis.pareto import front
 from study.status import format_parameters, format_value, status_view
 from trainables.metrics import Metric
-from trainables.records import StatusRecord, StudyRecord, TrialRecord, TrialState
+from trainables.records import ENDED, StatusRecord, StudyRecord, TrialRecord, TrialState
 from trainables.study_paths import StudyPaths
 from trainables.whole_files import write_record
 
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_WITHOUT_NEWS = 10.0  # after which `status.json` is written all the same: who reads it sees that a driver lives
-ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 
 
 @final

@@ -34,7 +34,7 @@ class ResourcesConfig(Frozen):
 
     cpus_per_trial: Annotated[int, Field(ge=1)] = 1
     gpus_per_trial: Annotated[float | Literal["planned"], BeforeValidator(_share_or_planned)] = Field(
-        0.25,
+        UNMEASURED_SHARE,
         description='where the cluster has a GPU; 0 for CPUs only; "planned": to each student its own, by its memory '
         "and by how many together train faster, both measured beforehand",
     )

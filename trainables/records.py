@@ -89,6 +89,8 @@ class TrialState(StrEnum):
     FAILED = "fail"
 
 
+ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+
 # User attributes of an Optuna trial.
 STUDENT_ATTRIBUTE = "student"  # StudentConfig as JSON data
 METRICS_ATTRIBUTE = "metrics"  # final metrics, name -> value or None

@@ -11,6 +11,7 @@ from ray.util.metrics import Gauge, Histogram
 from study.cluster import TrialResources
 from study.progress import Progress
 from study.watch.readings import GAUGES, SPEED_BUCKETS, SPEEDS, ImagesPerEpoch, StudyView, images_per_second, readings
+from trainables.config import StudentConfig
 from trainables.metrics import Metric
 from trainables.records import TrialRecord
 
@@ -63,9 +64,7 @@ class Gauges:
         self._progress = progress
         self._study = study
         self._objectives = objectives
-        self._held = {"CPU": float(resources.cpus)}
-        if not resources.is_planned:  # else each holds another share: no one number says what all of them hold
-            self._held = {"GPU": resources.gpus, **self._held}
+        self._resources = resources
         self._images_per_epoch = images_per_epoch
         self._instruments = instruments
         self._num_told: dict[int, int] = {}
@@ -79,7 +78,8 @@ class Gauges:
             status=self._progress.status(),
             trials=self._progress.trials,
             objectives=self._objectives,
-            shares={name: held / present[name] for name, held in self._held.items() if present.get(name)},
+            devices={name: present[name] for name in ("GPU", "CPU") if present.get(name)},
+            held_by=self._held_by,
             images_per_epoch=self._images_per_epoch,
         )
         for reading in readings(view):
@@ -94,8 +94,8 @@ class Gauges:
             self._num_told[trial.number] = len(trial.epochs)
         self._is_first = False
 
-    def close(self) -> None:
-        """Nothing to do: Ray drops what is not set any more."""
+    def _held_by(self, student: StudentConfig) -> dict[str, float]:
+        return {"GPU": self._resources.share(student), "CPU": float(self._resources.cpus)}
 
     def _observe(self, trial: TrialRecord, place: int) -> None:
         speed = images_per_second(trial, place, self._images_per_epoch)

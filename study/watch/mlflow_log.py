@@ -63,6 +63,7 @@ class MlflowLog:
         trials = {int(run.data.tags[TRIAL_TAG]): run for run in runs if TRIAL_TAG in run.data.tags}
         self._earlier = {number: run for number, run in trials.items() if run.info.status not in STATUSES.values()}
         self._ended = trials.keys() - self._earlier.keys()
+        self._at_work: set[int] = set()
         self._runs: dict[int, str] = {}
         self._told: dict[int, set[tuple[str, int]]] = {}
         parents = [run.info.run_id for run in runs if TRIAL_TAG not in run.data.tags]
@@ -74,11 +75,14 @@ class MlflowLog:
         """Tell what is new of these."""
         for trial in trials:
             if trial.number not in self._ended:
+                self._at_work.add(trial.number)
                 self._tell(trial)
+                if trial.state in STATUSES:
+                    self._at_work.discard(trial.number)
 
     def close(self) -> None:
         """The study's run has finished where each of its trials has ended; else it was cut off."""
-        self._client.set_terminated(self._parent, "KILLED" if self._runs else "FINISHED")
+        self._client.set_terminated(self._parent, "KILLED" if self._at_work else "FINISHED")
 
     def _tell(self, trial: TrialRecord) -> None:
         every = list(scalars(trial, self._objectives))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from analysis.hypervolume import hypervolume, study_reference
 from analysis.pareto import candidates, values_of
 from analysis.stopping import asked_students, epochs_left, epochs_trained
-from trainables.config import TransferConfig
+from trainables.config import StudentConfig, TransferConfig
 from trainables.metrics import Metric, Source, metric
 from trainables.records import StatusRecord, TrialRecord, TrialState
 
@@ -92,7 +92,8 @@ class StudyView:
         status: of this moment.
         trials: all of them.
         objectives: of the study.
-        shares: for "GPU" and "CPU", where the cluster has them, the share of all that one trial holds.
+        devices: how many of "GPU" and "CPU" the cluster has, of those that it has.
+        held_by: how much of each a student's trial holds.
         images_per_epoch: how many images an epoch shows of such a transfer set.
     """
 
@@ -100,7 +101,8 @@ class StudyView:
     status: StatusRecord
     trials: Sequence[TrialRecord]
     objectives: Sequence[Metric]
-    shares: Mapping[str, float]
+    devices: Mapping[str, float]
+    held_by: Callable[[StudentConfig], Mapping[str, float]]
     images_per_epoch: ImagesPerEpoch
 
 
@@ -149,9 +151,10 @@ def _of_study(view: StudyView) -> Iterator[_Found]:
     left = epochs_left(asked)
     for kind, state in (("saved", TrialState.PRUNED), ("failed", TrialState.FAILED), ("open", TrialState.RUNNING)):
         yield "kd_study_epochs", left[state], {"kind": kind}
-    num_running = len(running(view))
-    for device, share in view.shares.items():
-        yield "kd_study_device_share_fraction", num_running * share, {"device": device}
+    held = [view.held_by(trial.student) for trial in running(view) if trial.student is not None]
+    for device, num_present in view.devices.items():
+        share = sum(each[device] for each in held) / num_present
+        yield "kd_study_device_share_fraction", share, {"device": device}
 
 
 def _of_slot(view: StudyView, trial: TrialRecord) -> Iterator[_Found]:

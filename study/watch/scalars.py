@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from trainables.records import TrialRecord, TrialState
 
-ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
-
 
 @dataclass(frozen=True, slots=True)
 class Scalar:

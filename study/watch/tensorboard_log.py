@@ -9,8 +9,8 @@ from torch.utils.tensorboard import FileWriter, SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from study.store import StudyStore
-from study.watch.scalars import ENDED, scalars
-from trainables.records import TrialRecord
+from study.watch.scalars import scalars
+from trainables.records import ENDED, TrialRecord
 
 BEGUN, HAS_ENDED = "_hparams_/session_start_info", "_hparams_/session_end_info"  # tags of TensorBoard's own
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,26 +55,41 @@ def running_head() -> Iterator[RayHead]:
         contextlib.ExitStack() as ends,
     ):
         root = Path(folder)
-        token = root / "token"
-        token.write_text("0123456789abcdef" * 4, encoding="utf-8")
+        token = written_token(root)
         dashboard_port = free_port()
         shown = (f"--dashboard-port={dashboard_port}", f"--ray-client-server-port={free_port()}")
-        address = ends.enter_context(_node(root / "h", token, "--head", "--port=0", "--num-cpus=0", *shown))
-        ends.enter_context(_node(root / "w", token, f"--address={address}", "--num-cpus=2"))
-        yield RayHead(address, f"http://127.0.0.1:{dashboard_port}", token)
+        head = ends.enter_context(running_node(root / "h", token, "--head", "--port=0", "--num-cpus=0", *shown))
+        ends.enter_context(running_node(root / "w", token, f"--address={head}", "--num-cpus=2"))
+        yield RayHead(head, f"http://127.0.0.1:{dashboard_port}", token)
+
+
+def written_token(folder: Path) -> Path:
+    token = folder / "token"
+    token.write_text("0123456789abcdef" * 4, encoding="utf-8")
+    return token
 
 
 @contextlib.contextmanager
-def _node(folder: Path, token: Path, *options: str) -> Iterator[str]:
-    """A node that runs; yields its head's address."""
+def running_node(
+    folder: Path, token: Path, *options: str, within: Sequence[str] = (), settings: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """A node that runs; yields its head's address.
+
+    Args:
+        folder: that it makes for itself.
+        token: of the cluster.
+        options: of `ray start`.
+        within: a command that runs the command after it elsewhere, in the same process.
+        settings: of Ray, as environment variables.
+    """
     folder.mkdir()
     own = (f"--temp-dir={folder}", "--object-store-memory=100000000", f"--dashboard-agent-listen-port={free_port()}")
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
-            ray_command("start", "--block", "--disable-usage-stats", *own, *options),
+            [*within, *ray_command("start", "--block", "--disable-usage-stats", *own, *options)],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=insider(token),
+            env={**insider(token), **(settings or {})},
             start_new_session=True,
         )
         try:

@@ -17,6 +17,8 @@ from tests.factories import study_config
 from tests.study.watch.views import OBJECTIVES, epochs, trial
 from trainables.records import TrialState
 
+TWO_CPUS = TrialResources(cpus=2, gpus=0.25, num_slots=4)
+
 
 class Remembering:
     """A gauge and a histogram in one."""
@@ -32,16 +34,16 @@ class Remembering:
 
 
 class Watched:
-    """Gauges of a study in which one trial may run on 2 of the cluster's 8 CPUs; an epoch shows 1,000 images."""
+    """Gauges of a study whose epochs show 1,000 images."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, resources: TrialResources = TWO_CPUS) -> None:
         self.gauges = {name: Remembering() for name in GAUGES}
         self.speeds = Remembering()
         self.watcher = Gauges(
             progress,
             "/studies/a",
             OBJECTIVES,
-            TrialResources(cpus=2, gpus=0.25, num_slots=4),
+            resources,
             lambda _: 1_000,
             Instruments(dict(self.gauges), self.speeds),
         )
@@ -62,6 +64,25 @@ def test_beat_sets_what_is_known(watched: Watched) -> None:
     assert watched.gauges["kd_study_stage"].seen == [(1.0, {"study": "/studies/a", "stage": "search"})]
     assert watched.gauges["kd_study_target_trials"].seen == [(4.0, {"study": "/studies/a"})]
     assert watched.gauges["kd_study_slot_trial"].seen == []
+
+
+def test_planned_shares_of_a_gpu_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A half and an eighth of the cluster's two GPUs."""
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": 2.0})
+    began_s = 10**9  # after the launch, which is now
+    at_work = [trial(number, TrialState.RUNNING, began_s=began_s, slot=number) for number in (0, 1)]
+    students = [each.student for each in at_work if each.student is not None]
+    small = students[1].model_copy(update={"training": students[1].training.model_copy(update={"batch_size": 1})})
+    at_work[1] = at_work[1].model_copy(update={"student": small})
+    sizes = ((student.model.key, student.training.batch_size) for student in (students[0], small))
+    shares = dict(zip(sizes, (0.5, 0.125), strict=True))
+    resources = TrialResources(cpus=1, gpus=0.125, num_slots=8, num_gpus=2, is_planned=True, shares=shares)
+    with stores.create(tmp_path, study_config()) as store:
+        watched = Watched(Progress(store.paths, store.record, Console(file=io.StringIO()), 4), resources)
+        watched.progress.show_trials(at_work, 4)
+        watched.watcher.beat()
+    told = {tags["device"]: value for value, tags in watched.gauges["kd_study_device_share_fraction"].seen}
+    assert told == {"GPU": 0.3125, "CPU": 0.25}
 
 
 def test_share_is_of_what_the_cluster_has(watched: Watched) -> None:

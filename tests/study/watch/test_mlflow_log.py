@@ -81,6 +81,11 @@ def test_study_that_was_cut_off_is_killed_and_then_runs_again(client: MlflowClie
     assert runs(client)["first"].info.status == "RUNNING"
 
 
+def test_study_that_was_cut_off_in_its_first_epoch_is_killed_too(client: MlflowClient) -> None:
+    told(client, [trial(7, TrialState.RUNNING)])
+    assert runs(client)["first"].info.status == "KILLED"
+
+
 @pytest.mark.parametrize(
     ("state", "status"),
     [(TrialState.PRUNED, "KILLED"), (TrialState.FAILED, "FAILED")],

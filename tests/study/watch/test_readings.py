@@ -82,7 +82,7 @@ def test_state_that_no_trial_is_in_any_more_is_told_as_none() -> None:
 
 
 def test_what_is_unknown_is_not_told() -> None:
-    told = {each.name for each in readings(view([], shares={}))}
+    told = {each.name for each in readings(view([], devices={}))}
     assert told == {
         "kd_study_stage", "kd_study_trials", "kd_study_target_trials", "kd_study_front_students", "kd_study_epochs",
     }  # fmt: skip

@@ -75,7 +75,8 @@ def view(trials: Sequence[TrialRecord], **fields: Any) -> StudyView:
         "status": status(),
         "trials": trials,
         "objectives": OBJECTIVES,
-        "shares": {"CPU": 0.25},
+        "devices": {"CPU": 4.0},
+        "held_by": lambda _: {"CPU": 1.0},
         "images_per_epoch": lambda transfer: round(1_000 * transfer.share),
         **fields,
     }
