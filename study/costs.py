@@ -58,7 +58,10 @@ def study_cost(config: StudyConfig, space: SearchSpace, data: TrainingData) -> S
     pixels = data.train.images_NCHW[:1].nbytes
     logits = (num_images + len(data.validation)) * data.num_classes * BYTES_A_NUMBER
     of_views = outputs_choice(config, space, data).num_bytes
-    weights = of_network[teacher.network.key][1] + largest * (config.search.num_trials + num_runs)
+    if config.teacher.outputs == "stored" and num_runs:
+        of_views *= 2  # a fresh seed's views pass through beside those of the search
+    weights = sum(of_network[each.key][1] for each in (teacher.network, *(each.model for each in config.assistants)))
+    weights += largest * (config.search.num_trials + num_runs)
     return StudyCost(
         teacher_flops=teaching,
         search_flops=mean * config.search.num_trials,

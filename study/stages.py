@@ -19,7 +19,7 @@ from analysis.results import read_study
 from study.cluster import TrialResources, result_of, streamed, task, whole_device, with_shares
 from study.co_tenancy import measured_together
 from study.errors import StageFailedError, StudyInterruptedError
-from study.failures import failed, is_of_the_store
+from study.failures import failed, patiently, refusal_of
 from study.gpu_shares import planned_shares, resident_mib, share_words
 from study.hours import search_time, time_words
 from study.interrupts import how_to_go_on
@@ -55,14 +55,14 @@ def run_stages(launch: Launch) -> Path:
     """
     progress, paths = launch.progress, launch.store.paths
     try:
-        teacher = teach(launch)
-        profiles = profile(launch)
+        teacher = patiently(launch, lambda: teach(launch))
+        profiles = patiently(launch, lambda: profile(launch))
         launch = with_planned_shares(launch, profiles)
         search(launch, teacher, profiles)
         _keep_reference(launch.store)
         _verify(launch, teacher, profiles)
         progress.stage("report", "tables and figures")
-        report = write_report(paths.root)
+        report = patiently(launch, lambda: write_report(paths.root))
         results = read_study(paths.root)
         for sentence in [*verified_words(results), *ranking_words(results), *capacity_words(results)]:
             progress.line(sentence)
@@ -70,7 +70,7 @@ def run_stages(launch: Launch) -> Path:
         progress.finish("interrupted", f"kd-study resume {paths.root}")
         raise StudyInterruptedError(how_to_go_on(paths.root)) from error
     except StageFailedError as error:
-        if is_of_the_store(error):
+        if refusal_of(error) is not None:
             raise failed(launch, error) from error
         progress.finish("failed", str(error))
         raise
@@ -84,7 +84,7 @@ def run_stages(launch: Launch) -> Path:
 def _verify(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> None:
     """The verify stage; where it fails, what the search found is reported all the same."""
     try:
-        verify(launch, teacher, profiles)
+        patiently(launch, lambda: verify(launch, teacher, profiles))
     except StageFailedError:
         write_report(launch.store.paths.root)
         raise
@@ -178,7 +178,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     if proposer.is_finished:
         launch.progress.stage("search", f"stored: {proposer.num_trials} students")
         return
-    arrays = search_teacher(launch, teacher)
+    arrays = patiently(launch, lambda: search_teacher(launch, teacher))
     found = search_time(store.config, launch.space, len(launch.data.train), profiles.students)
     took = f": {time_words(found.seconds, resources.num_slots)}" if found.is_whole else ""
     launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once{took}")
@@ -259,6 +259,7 @@ def _assignment(
         cpus=resources.cpus,
         gpus=resources.share(proposal.student),
         context_mib=profiles.context_mib(proposal.student),
+        idle_watts=profiles.idle_watts(proposal.student),
     )
 
 

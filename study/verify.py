@@ -123,6 +123,7 @@ def _train(
             known[run.fingerprint] = run
             num_made += 1
             launch.progress.detail(f"{num_made}/{len(missing)}  {_described(run)}")
+        del taught_by, inputs  # else a seed's views lie in memory beside the next one's
     return on_test
 
 

@@ -64,6 +64,33 @@ def test_stored_views_lie_on_the_disk_beside_the_weights() -> None:
     assert stored.disk_bytes - plain.disk_bytes == 3 * 120 * 3 * 4
 
 
+def test_views_of_one_fresh_seed_pass_through_where_the_teacher_is_never_run() -> None:
+    shifted = SPACE.model_copy(update={"options": {**SPACE.options, "methods": ("kd",), "shift_pixels": 2}})
+    teacher = {"model": {"name": "cnn", "options": {"width": 4}}, "training": {"epochs": 1}, "outputs": "stored"}
+    fields = {"space": shifted.model_dump(), "teacher": teacher, "search": {"num_trials": 1}}
+    space, pair = search_spaces.build(shifted), {"max_students": 1, "seeds": 2}
+    alone, verified = (
+        study_cost(study_config(**fields, verify=verify), space, training_data())
+        for verify in ({"max_students": 0}, pair)
+    )
+    network = build(ModelConfig(name="cnn", options={"width": 2}), input_shape=(1, 8, 8), num_classes=3)
+    weights = 2 * 2 * sum(each.numel() for each in network.parameters()) * 4
+    assert verified.disk_bytes - alone.disk_bytes == weights + 3 * 120 * 3 * 4
+
+
+def test_assistant_leaves_weights_and_logits() -> None:
+    """Logits of 120 and 60 images in three classes."""
+    model = {"name": "cnn", "options": {"width": 3}}
+    assistant = {"model": model, "loss": {"name": "kd"}, "training": {"epochs": 1}}
+    alone, assisted = (
+        study_cost(study_config(space=SPACE.model_dump(), **each), search_spaces.build(SPACE), training_data())
+        for each in ({}, {"assistants": [assistant]})
+    )
+    network = build(ModelConfig(**model), input_shape=(1, 8, 8), num_classes=3)
+    num_numbers = sum(each.numel() for each in network.parameters()) + (120 + 60) * 3
+    assert assisted.disk_bytes - alone.disk_bytes == 4 * num_numbers
+
+
 def test_words_name_the_parts() -> None:
     said = cost_words(StudyCost(1e15, 8e15, 1e15, 2**20, 3 * 2**30))
     assert said.startswith(

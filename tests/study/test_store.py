@@ -156,6 +156,16 @@ def test_state_of_a_trial_that_has_ended_is_cleaned_away_on_opening(tmp_path: Pa
         assert store.paths.checkpoint(1).exists()
 
 
+def test_lock_that_cannot_be_written_is_told_with_its_folder_and_the_reason(tmp_path: Path) -> None:
+    """As the owner's folder answers another user, or a file system that is read-only."""
+    (tmp_path / "driver.lock").mkdir()
+    with (
+        pytest.raises(ValueError, match=f"{tmp_path}: cannot be written to: Is a directory"),
+        hold(tmp_path / "driver.lock"),
+    ):
+        pass
+
+
 def test_second_driver_leaves_the_journal_of_a_study_in_the_making(tmp_path: Path) -> None:
     """Between the first one's lock and its study.json the directory looks like a dead driver's remains."""
     journal = tmp_path / "optuna.journal"
