@@ -4,12 +4,21 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from analysis.journal import ReadOnlyJournal
 from trainables.records import StudyRecord, TrialRecord
 from trainables.study_paths import StudyPaths
+
+
+def shown(url: str) -> str:
+    """The URL of a database without its password: messages end in logs."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url
 
 
 def stored_trials(
@@ -29,7 +38,7 @@ def stored_trials(
     url = record.config.get("storage")
     if url is None and not paths.journal.is_file():
         raise ValueError(f"{paths.root} holds no study: {paths.journal.name} is missing")
-    where = paths.journal if url is None else url
+    where = paths.journal if url is None else shown(str(url))
     try:
         # Of a database no connection is kept: it is read once, and left alone.
         storage: BaseStorage = (

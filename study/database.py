@@ -9,23 +9,16 @@ from typing import Any
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy.engine import Dialect, Engine, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from analysis.stored_trials import shown
 from study.locks import StudyLockedError
 from trainables.patience import Patience
 
 CONNECT_TIMEOUT_S = 10
 TIMEOUT_ARGUMENTS = {"psycopg": "connect_timeout", "psycopg2": "connect_timeout", "pg8000": "timeout"}  # by driver
 POSTGRESQL = "postgresql"
-
-
-def shown(url: str) -> str:
-    """The URL without its password: messages end in logs."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return url
 
 
 def open_database(url: str, patience: Patience) -> BaseStorage:

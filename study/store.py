@@ -17,8 +17,9 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage
 
 from analysis.curves import RecordedCurves, RecordedTrial, read_curves, write_curves
+from analysis.stored_trials import shown
 from study.config import StudyConfig, library_versions, parse_config
-from study.database import hold_in_database, open_database, shown
+from study.database import hold_in_database, open_database
 from study.journal_backend import PatientJournal
 from study.locks import hold
 from trainables.data.split import apportion

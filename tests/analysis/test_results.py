@@ -79,6 +79,12 @@ def test_trials_are_read_from_another_storage_where_the_study_names_one(tmp_path
     assert len(read_study(tmp_path).trials) == 2
 
 
+def test_password_of_a_database_stands_in_no_message(tmp_path: Path) -> None:
+    write_study(tmp_path, [], config=study_config() | {"storage": "nodatabase://me:secret@nowhere/x"})
+    with pytest.raises(ValueError, match=r"nodatabase://me:\*\*\*@nowhere/x: the trials cannot be read"):
+        read_study(tmp_path)
+
+
 def test_storage_that_cannot_be_reached_is_an_error_that_names_it(tmp_path: Path) -> None:
     write_study(tmp_path, [], config=study_config() | {"storage": "nodatabase://nowhere/x"})
     with pytest.raises(ValueError, match=r"nodatabase://nowhere/x: the trials cannot be read"):

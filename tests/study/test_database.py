@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.stored_trials import shown
 from study import store as stores
-from study.database import hold_in_database, open_database, shown
+from study.database import hold_in_database, open_database
 from tests.factories import study_config
 from trainables.patience import Patience
 
