@@ -20,6 +20,8 @@ from study.config import preset_names, read_config
 TOP = Path(__file__).parent.parent
 TEXT = (TOP / "cluster.yaml").read_text(encoding="utf-8")
 
+HEAD_PROGRAM = Path(ray.__file__).parent / "core" / "src" / "ray" / "gcs" / "gcs_server"
+
 # vCPUs and GPUs; a GPU of g5 is an A10G of 24 GB. https://aws.amazon.com/ec2/instance-types/g5/ and .../m5/
 INSTANCE_TYPES = {"m5.large": (2, 0), "g5.xlarge": (4, 1), "g5.2xlarge": (8, 1), "g5.12xlarge": (48, 4)}
 
@@ -177,8 +179,26 @@ def test_an_image_without_a_driver_for_torch_fails_at_once(
 @pytest.mark.parametrize("kind", ["head", "worker"])
 def test_ray_starts_with_a_token_on_every_node(cluster: dict[str, Any], kind: str) -> None:
     before, _, after = starts(cluster, kind).partition("ray start")
-    assert re.search(r"(^|\s)export RAY_AUTH_MODE=token;", before)
+    assert re.search(r"(^|\s)export RAY_AUTH_MODE=token(;| [^;]*;)", before)
     assert "RAY_AUTH_MODE" not in after
+
+
+def test_a_silent_worker_is_given_up_within_half_a_minute_by_settings_that_ray_reads(
+    cluster: dict[str, Any], tmp_path: Path
+) -> None:
+    """Ray's head asks the next time a period after an answer, or after the time for one: so often it asks in vain."""
+    program(tmp_path, "ray", "env > $HOME/given")
+    assert bash(starts(cluster, "head"), tmp_path).returncode == 0
+    given = dict(line.split("=", 1) for line in (tmp_path / "given").read_text(encoding="utf-8").splitlines())
+    known = HEAD_PROGRAM.read_bytes()
+    values = {}
+    for name in ("initial_delay_ms", "period_ms", "timeout_ms", "failure_threshold"):
+        values[name] = int(given[f"RAY_health_check_{name}"])
+        assert f"RAY_health_check_{name}".encode() in known
+    silent_ms = values["failure_threshold"] * (values["period_ms"] + values["timeout_ms"])
+    assert silent_ms <= 32_000
+    assert values["failure_threshold"] >= 3  # one late answer, and one more, is no death
+    assert "RAY_health_check" not in " ".join(commands(cluster, "worker_start_ray"))
 
 
 def test_the_token_is_one_file_on_every_node_and_stands_nowhere_else(cluster: dict[str, Any]) -> None:

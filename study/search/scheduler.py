@@ -40,8 +40,9 @@ class StudyScheduler(FIFOScheduler):
     def on_trial_error(self, tune_controller: object, trial: Any) -> None:  # noqa: ARG002 - Tune's signature
         """A trial's process ended. The searcher is told next, and not of what: here it is noted.
 
-        One that ended with a node whose drain was announced as a preemption does not come here: Tune counts nothing
-        and starts it again by itself.
+        One that ended with a node whose drain was announced as a preemption comes here, too: Tune counts nothing and
+        starts it again by itself, with the same assignment, and the searcher is not told. What was noted of it is then
+        replaced by what the next process of the trial ends of, if that one does not come to its end.
         """
         self._proposer.ends.note(trial.config["number"], _error_of(trial))
 

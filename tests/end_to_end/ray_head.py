@@ -89,7 +89,7 @@ def running_node(
             [*within, *ray_command("start", "--block", "--disable-usage-stats", *own, *options)],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**insider(token), **(settings or {})},
+            env={**insider(token), "RAY_raylet_start_wait_time_s": f"{START_TIMEOUT_S:.0f}", **(settings or {})},
             start_new_session=True,
         )
         try:

@@ -21,8 +21,9 @@ DRIVER = """
 import os
 import own_losses
 import ray
-from study.cluster import connect, result_of
+from study.cluster import connect
 from study.resources import ResourcesConfig
+from study.tasks import result_of
 
 with connect(ResourcesConfig(), "auto", os.getcwd()):
     print("a worker has", result_of(ray.remote(own_losses.squared_logits).remote()))
