@@ -24,6 +24,15 @@ _RESOLUTION = (
     "runs, and the difference between the two drifts is added: a change of speed that both saw alike keeps their order."
 )
 
+_ENERGY = (
+    "A board counts its energy as a whole. Of what it drew while a trial trained and was evaluated "
+    "(shared_board_energy_joules), that above its idle power is shared out by a model: to each process seen on it, by "
+    "the time for which its kernels were seen running, and that is the trial's energy (shared_energy_joules). The rest "
+    "is nobody's (shared_energy_residual_joules): idle power, and all of it where no process was seen. A second of "
+    "kernels costs the same in this model, whoever's they are, and what a process drew that was not seen falls to the "
+    "others. Each trial's energy is of its own window: those of trials beside each other do not add up to the board's."
+)
+
 _FROM_THE_FRONT = "the worst values on the front, moved outward by 10 % of its ranges"
 _STORED = "it was stored with the study, so that it stays the same as trials are added."
 _CHOSEN = (
@@ -46,7 +55,8 @@ def measured(results: StudyResults) -> list[str]:
     alone = f"Every architecture was measured alone on its device: {'; '.join(devices)}."
     students = [training for each in results.profiles.students.values() for training in each.trainings]
     executions = execution_words(students, profiles[0].device)
-    return [validation, *grown, alone, *_latency_words(profiles), *_training_words(profiles), *executions]
+    training = [*_training_words(profiles), *executions, *_energy_words(results)]
+    return [validation, *grown, alone, *_latency_words(profiles), *training]
 
 
 def _outputs_words(results: StudyResults) -> list[str]:
@@ -147,4 +157,26 @@ def _training_words(profiles: Sequence[ArchitectureProfile]) -> list[str]:
         )
     if all(training.energy_joules_per_image is None for training in trainings):
         text += " Energy is unknown on this device."
+    return [text]
+
+
+def _energy_words(results: StudyResults) -> list[str]:
+    """How a board's energy was shared out among trials beside each other; nothing where no board counted any."""
+    names = ("shared_board_energy_joules", "shared_energy_joules", "shared_energy_residual_joules")
+    told = [tuple(trial.metrics.get(name) for name in names) for trial in results.trials]
+    counted = [each for each in told if each[0] is not None]
+    if not counted:
+        return []
+    shares = [nobody / board for board, _, nobody in counted if board and nobody is not None]
+    text = _ENERGY
+    if shares:
+        low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+        text += f" In the last epochs of these trials {low if low == high else f'{low} to {high}'} % were nobody's."
+    num_known = sum(own is not None for _, own, _ in counted)
+    if num_known < len(counted):
+        text += (
+            f" Of {count(len(counted), 'trial')} with a known energy of the board, {num_known} have one of their own: "
+            "it is unknown where no idle power was measured, where the process was not seen running, and in a "
+            "container, in which the board's numbers of processes are the host's (unless it shares them: --pid=host)."
+        )
     return [text]

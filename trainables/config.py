@@ -227,6 +227,7 @@ class TrialAssignment(Frozen):
     cpus: float = Field(1.0, gt=0.0)
     gpus: float = Field(0.0, ge=0.0, le=1.0, description="share of a GPU; 0 on a CPU")
     context_mib: float | None = Field(None, ge=0.0, description="of the GPU's memory, that its process takes by itself")
+    idle_watts: float | None = Field(None, ge=0.0, description="of the GPU when nothing runs; None: not measured")
 
 
 def _option_text(value: OptionValue) -> str:

@@ -19,6 +19,7 @@ class DeviceFacts(Frozen):
     reference_ms: float | None = Field(
         None, description="undisturbed time of the reference network, to whose speed all latencies are corrected"
     )
+    idle_watts: float | None = Field(None, description="of the board when nothing ran; None: it does not say")
     versions: dict[str, str] = Field(description="torch, python, and on CUDA the driver and cuDNN")
 
 
@@ -135,3 +136,8 @@ class ProfilesRecord(Frozen):
         profile = self.students.get(student.model.key)
         known = (each.co_tenancy for each in (() if profile is None else profile.trainings) if each.co_tenancy)
         return next((each.context_mib for each in known), None)
+
+    def idle_watts(self, student: StudentConfig) -> float | None:
+        """Power of the device that the student was measured on, when nothing ran; None: not measured."""
+        profile = self.students.get(student.model.key)
+        return None if profile is None else profile.device.idle_watts

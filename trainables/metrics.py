@@ -64,7 +64,14 @@ METRICS = _declare(
     Metric("evaluation_seconds", "seconds of this epoch's evaluation", "s", _DOWN, Source.SHARED),
     Metric("shared_cpu_utilization_fraction", "CPU utilisation, shared", "fraction", _UP, Source.SHARED),
     Metric("shared_gpu_utilization_fraction", "GPU utilisation, shared", "fraction", _UP, Source.SHARED),
+    Metric("shared_train_mfu_fraction", "model FLOPs utilisation in training, shared", "fraction", _UP, Source.SHARED),
+    Metric("process_gpu_utilization_fraction", "GPU utilisation of the trial alone", "fraction", _UP, Source.SHARED),
     Metric("num_co_tenants", "other trials on the device", "", _DOWN, Source.SHARED),
+    Metric("num_gpu_co_tenants", "other processes on the GPU, mean of its samples", "", _DOWN, Source.SHARED),
+    Metric("shared_board_energy_joules", "energy of the whole board in this epoch", "J", _DOWN, Source.SHARED),
+    Metric("shared_energy_joules", "the trial's part of the board's energy, by a model", "J", _DOWN, Source.SHARED),
+    Metric("shared_energy_residual_joules", "nobody's part of the board's energy", "J", _DOWN, Source.SHARED),
+    Metric("process_gpu_memory_mib", "GPU memory of the trial's process", "MiB", _DOWN, Source.SHARED),
     Metric("process_memory_mib", "resident memory of the trial's process", "MiB", _DOWN, Source.SHARED),
 )
 

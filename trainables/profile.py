@@ -71,7 +71,7 @@ class DeviceProfiler:
         )
 
     def facts(self) -> DeviceFacts:
-        """The device, its measured peak and the reference's undisturbed time among the rest."""
+        """The device, its measured peak, its idle power and the reference's undisturbed time among the rest."""
         peak = peaks.measured_peak_flops_per_s(self._device, self._precision, self._num_threads)
         facts = device_facts(
             self._device,
@@ -80,7 +80,7 @@ class DeviceProfiler:
             peak_flops_per_s=peak,
             telemetry=self._telemetry,
         )
-        return facts.model_copy(update={"reference_ms": self._reference.anchor_ms})
+        return facts.model_copy(update={"reference_ms": self._reference.anchor_ms, "idle_watts": self._idle_watts})
 
     def profiles(
         self, models: Sequence[ModelConfig], training_batch_sizes: Sequence[int]

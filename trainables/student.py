@@ -1,6 +1,5 @@
 """One trial as Ray Tune sees it: a student that trains a step at a time, in a process used again and again."""
 
-import logging
 import math
 import time
 from pathlib import Path
@@ -10,13 +9,15 @@ import torch
 from ray import tune
 
 from trainables import logit_metrics
-from trainables.checkpoints import load_state, save_state, save_weights
+from trainables.checkpoints import save_weights
 from trainables.config import TrialAssignment
 from trainables.data.image_arrays import TrainingData
 from trainables.hang_limit import ended_when_hanging
 from trainables.hardware.device import select_device, take_share, telemetry_for
 from trainables.hardware.gpu_share import memory_share, why_failed
 from trainables.hardware.telemetry import Sampler
+from trainables.hardware.training_speed import shared_mfu_fraction
+from trainables.kept_state import KeptState
 from trainables.own_metrics import on_validation
 from trainables.patience import Patience
 from trainables.run_start import student_run
@@ -24,8 +25,6 @@ from trainables.teacher_outputs import Split, Teacher, TeacherArrays
 from trainables.training import DeviceData, DistillationRun, TrainingDivergedError
 
 Report = dict[str, Any]
-
-logger = logging.getLogger(__name__)
 
 
 class StudentTrial(tune.Trainable):
@@ -100,16 +99,18 @@ class StudentTrial(tune.Trainable):
         self._reports = []
         self._untold = []
         assigned = self._assignment
+        self._kept = KeptState(Path(assigned.checkpoint))
         self._patience = Patience(f"the state of trial {assigned.number}", assigned.patience_s)
         take_share(self._device, cpus=assigned.cpus, gpus=assigned.gpus, context_mib=assigned.context_mib)
 
     def _keep(self, run: DistillationRun) -> None:
         """Leave the state after an epoch on the store; after the last one the weights, and these first."""
         assigned = self._assignment
+        self._kept.check(len(self._reports))
         if run.is_finished:
             weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
             save_weights(Path(assigned.weights), weights, metadata={"trial": str(assigned.number)})
-        save_state(Path(assigned.checkpoint), {"run": run.state_dict(), "reports": self._reports})
+        self._kept.save(run.state_dict(), self._reports)
 
     def _why(self, error: Exception) -> str:
         """What became of the student, so that it is read without this process's log."""
@@ -121,8 +122,7 @@ class StudentTrial(tune.Trainable):
         if self._data is None:
             self._data = DeviceData(self._given, self._device)
         run = student_run(assigned.student, self._data, self._teacher, metrics, assigned.execution)
-        checkpoint = Path(self._assignment.checkpoint)
-        state = _stored_state(checkpoint, self._device) if checkpoint.exists() else None
+        state = self._kept.load(self._device)
         if state is not None:
             run.load_state_dict(cast("dict[str, object]", state["run"]))
             self._reports = cast("list[Report]", state["reports"])
@@ -139,8 +139,8 @@ class StudentTrial(tune.Trainable):
         return min([math.floor(reached) + 1.0, *(each for each in self._assignment.report_at if each > reached)])
 
     def _epoch(self, run: DistillationRun) -> Report:
-        started = time.perf_counter()
-        with Sampler(self._telemetry, num_threads=torch.get_num_threads()) as sampler:
+        assigned, started = self._assignment, time.perf_counter()
+        with Sampler(self._telemetry, num_threads=torch.get_num_threads(), idle_watts=assigned.idle_watts) as sampler:
             trained = run.run_until(self._next_report())
             trained_at = time.perf_counter()
             evaluated = run.evaluate(Split.VALIDATION)
@@ -155,6 +155,9 @@ class StudentTrial(tune.Trainable):
                 **{on_validation(name): value for name, value in evaluated.own.items()},
                 "train_seconds": trained_at - started,
                 "evaluation_seconds": time.perf_counter() - trained_at,
+                "shared_train_mfu_fraction": shared_mfu_fraction(
+                    assigned.isolated, num_images=trained.num_images, seconds=trained_at - started
+                ),
                 **sampler.averages(),
             },
             finished=run.is_finished,
@@ -171,11 +174,3 @@ class StudentTrial(tune.Trainable):
             "device": str(self._device),
             "done": finished or failure is not None,
         }
-
-
-def _stored_state(checkpoint: Path, device: torch.device) -> dict[str, object] | None:
-    try:
-        return load_state(checkpoint, device)
-    except ValueError as error:  # a disk's fault: the trial is better trained again than lost
-        logger.warning("%s; the trial begins anew", error)
-        return None

@@ -34,6 +34,35 @@ def test_measuring_on_a_gpu_does_not_speak_of_a_missing_one(tmp_path: Path) -> N
     assert "no GPU" not in text
 
 
+def energy_words(folder: Path, *told: tuple[float | None, float | None, float | None]) -> str:
+    """Of trials with these joules of the board, of their own, and of nobody."""
+    names = ("shared_board_energy_joules", "shared_energy_joules", "shared_energy_residual_joules")
+    trials = [MadeTrial(metrics=dict(zip(names, each, strict=True))) for each in told]
+    return " ".join(each for each in measured(read_study(write_study(folder, trials, has_gpu=True))) if "board" in each)
+
+
+def test_energy_of_trials_beside_each_other_is_told_as_a_model_with_what_is_nobody_s(tmp_path: Path) -> None:
+    text = energy_words(tmp_path, (1_000.0, 200.0, 400.0), (500.0, 100.0, 300.0), (None, None, None))
+    assert "shared out by a model" in text
+    assert "In the last epochs of these trials 40 to 60 % were nobody's." in text
+    assert "unknown" not in text
+
+
+def test_energy_that_could_not_be_split_for_all_trials_is_counted_with_the_reasons(tmp_path: Path) -> None:
+    text = energy_words(tmp_path, (1_000.0, None, 400.0), (500.0, 100.0, 200.0), (500.0, None, None))
+    assert "40 % were nobody's" in text
+    assert "Of 3 trials with a known energy of the board, 1 have one of their own" in text
+
+
+def test_a_board_that_drew_nothing_has_no_share_to_tell(tmp_path: Path) -> None:
+    assert "%" not in energy_words(tmp_path, (0.0, None, 0.0))
+
+
+def test_a_study_without_the_energy_of_a_board_says_nothing_of_it(realistic_study: Path, tmp_path: Path) -> None:
+    assert "nobody" not in " ".join(measured(read_study(realistic_study)))
+    assert energy_words(tmp_path, (None, None, None)) == ""
+
+
 def test_unmeasured_study_says_so(tmp_path: Path) -> None:
     text = " ".join(measured(read_study(write_study(tmp_path, [MadeTrial()], profiles=False))))
     assert "have not been measured yet" in text

@@ -1,5 +1,7 @@
 """Measuring on a real CUDA device, alone on it."""
 
+import time
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from trainables.hardware.latency import make_reference, measure_latency
 from trainables.hardware.nvml import NvmlTelemetry
 from trainables.hardware.peaks import measured_peak_flops_per_s, training_flops_per_image
 from trainables.hardware.settings import ProfileSettings
+from trainables.hardware.telemetry import Sampler, host_pid
 from trainables.hardware.training_speed import measure_idle_watts, measure_training
 
 pytestmark = pytest.mark.gpu
@@ -98,3 +101,28 @@ def test_facts_of_a_board_name_its_driver(device: torch.device) -> None:
     )
     assert facts.kind == "cuda"
     assert {"torch", "python", "cuda", "cudnn", "driver"} <= facts.versions.keys()
+
+
+def test_a_board_tells_who_is_on_it_and_what_they_drew(device: torch.device) -> None:
+    """In a container nothing is known of the process by itself; nor is energy split without the board's counter."""
+    telemetry = devices.telemetry_for(device)
+    idle_watts = measure_idle_watts(telemetry)
+    matrix = torch.rand(4_096, 4_096, device=device)
+    with Sampler(telemetry, num_threads=1, idle_watts=idle_watts) as sampler:
+        until = time.monotonic() + 5.0
+        while time.monotonic() < until:
+            matrix @ matrix
+            torch.cuda.synchronize(device)
+        told = sampler.averages()
+    utilization, board = told["shared_gpu_utilization_fraction"], told["shared_board_energy_joules"]
+    assert utilization is not None
+    assert utilization > 0.5
+    assert (board is None) == (idle_watts is None)
+    own, memory_mib = told["shared_energy_joules"], told["process_gpu_memory_mib"]
+    if host_pid() is None:
+        assert (own, memory_mib) == (None, None)
+        return
+    assert memory_mib is not None
+    assert memory_mib > 64
+    if board is not None and own is not None:
+        assert own + (told["shared_energy_residual_joules"] or 0.0) <= 1.001 * board

@@ -11,7 +11,7 @@ from trainables import execution as executing
 from trainables import profile as profiling
 from trainables.config import Execution, LossConfig, ModelConfig, StudentConfig, TrainingConfig
 from trainables.hardware.settings import ProfileSettings, StudentTrainings
-from trainables.measurements import ArchitectureProfile, ProfilesRecord, TrainingMeasurement
+from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord, TrainingMeasurement
 from trainables.profile import DeviceProfiler, random_images
 
 SETTINGS = ProfileSettings(
@@ -60,6 +60,17 @@ def test_trials_are_told_the_numbers_of_their_own_batch_size(profile: Architectu
     assert metrics["latency_p50_ms_batch4"] == profile.latencies[1].p50_ms
     assert metrics["num_parameters"] == profile.num_parameters
     assert "train_images_per_s" not in profile.metrics(64)
+
+
+def test_idle_power_is_kept_with_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiling, "measure_idle_watts", lambda _: 21.5)
+    assert DeviceProfiler((1, 8, 8), 3, SETTINGS, 1, StudentTrainings()).facts().idle_watts == 21.5
+
+
+def test_a_device_that_does_not_count_its_energy_has_no_idle_power(profile: ArchitectureProfile) -> None:
+    assert torch.cuda.is_available() or profile.device.idle_watts is None
+    older = profile.device.model_dump(mode="json", exclude={"idle_watts"})
+    assert DeviceFacts.model_validate(older).idle_watts is None
 
 
 def test_random_images_are_the_same_each_time() -> None:

@@ -11,6 +11,7 @@ from tests.trainables.test_teacher import train
 from trainables.checkpoints import load_weights
 from trainables.config import Execution, LossConfig, StudentConfig, TrialAssignment
 from trainables.hardware.gpu_share import MemoryShare
+from trainables.hardware.telemetry import Sampler
 from trainables.student import StudentTrial
 from trainables.study_paths import StudyPaths
 from trainables.teacher import load_teacher
@@ -72,6 +73,41 @@ def test_each_step_is_an_epoch_with_every_metric_and_the_last_leaves_the_weights
         assert 0.0 <= report["validation_agreement"] <= 1.0
         assert report["failure"] is None
     assert "classifier.weight" in load_weights(StudyPaths(tmp_path).student_weights(4))
+
+
+def test_a_trial_s_mfu_is_by_its_work_and_what_only_a_gpu_tells_is_unknown(
+    tmp_path: Path, teacher: TeacherArrays
+) -> None:
+    """Alone 0.2 at 1,000 images/s: 0.2 ms of the peak's work an image."""
+    told = assignment(tmp_path, student(loss=KD, epochs=1), idle_watts=20.0)
+    told["isolated"] |= {"train_mfu_fraction": 0.2, "train_images_per_s": 1_000.0}
+    (report,) = steps(BareTrial(told, teacher))
+    num_images = len(training_data().train)
+    assert report["shared_train_mfu_fraction"] == pytest.approx(0.2e-3 * num_images / report["train_seconds"])
+    assert report["shared_cpu_utilization_fraction"] > 0.0
+    of_a_gpu = ("num_gpu_co_tenants", "process_gpu_utilization_fraction", "process_gpu_memory_mib")
+    of_a_board = ("shared_board_energy_joules", "shared_energy_joules", "shared_energy_residual_joules")
+    assert {report[name] for name in of_a_gpu + of_a_board} == {None}
+
+
+def test_a_trial_s_mfu_is_unknown_where_it_was_not_measured_alone(tmp_path: Path, teacher: TeacherArrays) -> None:
+    (report,) = steps(BareTrial(assignment(tmp_path, student(epochs=1)), teacher))
+    assert report["shared_train_mfu_fraction"] is None
+
+
+def test_a_trial_s_energy_is_above_the_idle_power_that_it_was_told(
+    tmp_path: Path, teacher: TeacherArrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float | None] = []
+
+    class Watched(Sampler):
+        def __init__(self, *arguments: Any, idle_watts: float | None, **others: Any) -> None:
+            told.append(idle_watts)
+            super().__init__(*arguments, idle_watts=idle_watts, **others)
+
+    monkeypatch.setattr("trainables.student.Sampler", Watched)
+    steps(BareTrial(assignment(tmp_path, student(epochs=1), idle_watts=20.0), teacher))
+    assert told == [20.0]
 
 
 def test_trial_in_a_new_process_goes_on_after_its_last_epoch_to_the_same_bits(

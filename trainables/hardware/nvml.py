@@ -4,40 +4,23 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pynvml
 
-from trainables.hardware.telemetry import CpuTelemetry, Reading, Telemetry, host_pid, mean_of_known, visible_device
+from trainables.hardware.board_processes import (
+    UtilizationSample,
+    busy_by_pid,
+    new_samples,
+    num_others,
+    utilization_fraction,
+)
+from trainables.hardware.telemetry import CpuTelemetry, Reading, Telemetry, host_pid, visible_device
 
 _logger = logging.getLogger(__name__)
 
 _BYTES_PER_MIB = 1024.0**2
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class UtilizationSample:
-    """What NVML says of one process over one of its sampling periods."""
-
-    pid: int
-    at_us: int  # since 1970
-    percent: int
-
-
-def own_utilization_fraction(samples: Iterable[UtilizationSample], *, pid: int, after_us: int) -> float | None:
-    """Mean share of time that a process's kernels ran, from the samples of it that are new.
-
-    NVML keeps a ring of samples and hands out old ones, other processes' and impossible ones with the rest.
-
-    Args:
-        samples: as NVML told them.
-        pid: of the process, as the host numbers it.
-        after_us: only samples later than this count, in microseconds since 1970.
-    """
-    own = [each for each in samples if each.pid == pid and each.at_us > after_us and each.percent <= 100]
-    return mean_of_known([each.percent / 100.0 for each in own])
 
 
 class NvmlTelemetry:
@@ -55,12 +38,18 @@ class NvmlTelemetry:
         own = self._process.read()
         utilization = _known(lambda: pynvml.nvmlDeviceGetUtilizationRates(self._handle).gpu / 100.0)
         millijoules = _known(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+        samples, processes = self._samples(), self._processes()
         return Reading(
             cpu_seconds=own.cpu_seconds,
             resident_memory_mib=own.resident_memory_mib,
             gpu_utilization_fraction=utilization,
-            process_gpu_utilization_fraction=self._own_utilization(),
-            process_gpu_memory_mib=self._own_memory_mib(),
+            process_gpu_utilization_fraction=utilization_fraction(samples or (), pid=self._pid),
+            process_gpu_memory_mib=self._memory_mib(processes or ()),
+            num_gpu_co_tenants=num_others(
+                None if processes is None else [each.pid for each in processes], pid=self._pid
+            ),
+            busy_by_pid=None if samples is None else busy_by_pid(samples),
+            pid=self._pid,
             energy_joules=None if millijoules is None else millijoules / 1000.0,
         )
 
@@ -76,20 +65,24 @@ class NvmlTelemetry:
         answers = {name: _known(ask) for name, ask in asked.items()}
         return {name: str(answer) for name, answer in answers.items() if answer is not None}
 
-    def _own_utilization(self) -> float | None:
-        if self._pid is None:
-            return None
+    def _samples(self) -> list[UtilizationSample] | None:
+        """Of all processes, those that came since the last call; none while no process runs a kernel."""
         after_us = self._last_seen_us
-        # NOT_FOUND while no process runs a kernel
-        told = _known(lambda: pynvml.nvmlDeviceGetProcessUtilization(self._handle, after_us)) or []
+        try:
+            told = pynvml.nvmlDeviceGetProcessUtilization(self._handle, after_us)
+        except pynvml.NVMLError as error:
+            return [] if error.value == pynvml.NVML_ERROR_NOT_FOUND else None
         samples = [UtilizationSample(each.pid, each.timeStamp, each.smUtil) for each in told]
         self._last_seen_us = max([after_us, *(each.at_us for each in samples)])
-        return own_utilization_fraction(samples, pid=self._pid, after_us=after_us)
+        return new_samples(samples, after_us=after_us)
 
-    def _own_memory_mib(self) -> float | None:
-        if self._pid is None:
-            return None
-        processes: list[Any] = _known(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle)) or []
+    def _processes(self) -> list[Any] | None:
+        """Those with a compute context: the clients of MPS where there are any, whose server else stands for them."""
+        # By version: without it, a driver that lacks the function is told of by an error that is no NVMLError.
+        clients: list[Any] | None = _known(lambda: pynvml.nvmlDeviceGetMPSComputeRunningProcesses_v3(self._handle))
+        return clients or _known(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses_v3(self._handle))
+
+    def _memory_mib(self, processes: Iterable[Any]) -> float | None:
         used = [each.usedGpuMemory for each in processes if each.pid == self._pid]
         return used[0] / _BYTES_PER_MIB if used and used[0] is not None else None
 

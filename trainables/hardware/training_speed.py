@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +10,13 @@ import torch
 
 from trainables.hardware import latency_statistics as statistics
 from trainables.hardware.device import fixed_num_threads, synchronize
+from trainables.hardware.energy import MIN_ENERGY_WINDOW_S
 from trainables.hardware.settings import ProfileSettings
 from trainables.hardware.telemetry import Reading, Telemetry, cpu_utilization_fraction, mean_of_known
 from trainables.measurements import TrainingMeasurement
 
 Clock = Callable[[], int]  # nanoseconds, monotonic
 
-MIN_ENERGY_WINDOW_S = 2.0  # the board's counter moves in coarse steps
 MIN_BLOCKS = 5
 
 _READING_PERIOD_S = 0.5  # NVML takes milliseconds, in which the device is idle: seldom enough not to show
@@ -41,6 +41,27 @@ class Window:
 def mfu_fraction(flops_per_image: float, images_per_s: float, peak_flops_per_s: float | None) -> float | None:
     """Model FLOPs utilisation (Chowdhery et al. 2022, PaLM): useful FLOP/s over the peak; None without a peak."""
     return None if peak_flops_per_s is None else flops_per_image * images_per_s / peak_flops_per_s
+
+
+def shared_mfu_fraction(isolated: Mapping[str, float | None], *, num_images: int, seconds: float) -> float | None:
+    """Model FLOPs utilisation of a student that is trained beside others, by its work.
+
+    Of the same network, alone, at the same batch size, ``mfu = flops_per_image * images_per_s / peak``: work and peak
+    are those of the profile, and the speed alone is another. As there, work is the network's own forward and backward
+    pass: what a method does beside it, or a teacher that is run, is time without work.
+
+    Args:
+        isolated: metrics from the profile, `train_mfu_fraction` and `train_images_per_s` among them.
+        num_images: trained on.
+        seconds: that it took.
+
+    Returns:
+        None where the profile has no peak, or did not train at this batch size.
+    """
+    alone, images_per_s = isolated.get("train_mfu_fraction"), isolated.get("train_images_per_s")
+    if alone is None or not images_per_s or seconds <= 0.0:
+        return None
+    return alone * (num_images / seconds) / images_per_s
 
 
 def energy_joules_per_image(

@@ -2,57 +2,63 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trainables.hardware.nvml import UtilizationSample, open_telemetry, own_utilization_fraction
+from tests.trainables.hardware.fake_nvml import built_nvml
+from trainables.hardware.nvml import open_telemetry
 from trainables.hardware.telemetry import CpuTelemetry
 
 TOP = Path(__file__).parents[3]
 
 Probe = Callable[..., dict[str, Any]]
 
-NOT_SUPPORTED, NOT_FOUND, DRIVER_NOT_LOADED, GPU_IS_LOST, UNKNOWN = 3, 6, 9, 15, 999
-
-PROGRAM = """
-import dataclasses, json, os, sys
-from trainables.hardware import nvml
-nvml.host_pid = lambda: os.getpid() if sys.argv[2] == "known" else None
-telemetry = nvml.open_telemetry(int(sys.argv[1]))
-readings = [dataclasses.asdict(telemetry.read()) for _ in range(2)]
-print(json.dumps({"kind": type(telemetry).__name__, "readings": readings, "facts": telemetry.facts()}))
-"""
+NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, INSUFFICIENT_SIZE, DRIVER_NOT_LOADED = 3, 4, 6, 7, 9
+FUNCTION_NOT_FOUND, GPU_IS_LOST, UNKNOWN = 13, 15, 999
+# Ourselves, with samples of 20 % and 40 % and an absurd one at the first look, and a neighbour at 90 %.
+TWO_PROCESSES = "0:300:20+40+4000000000 77:9:90"
+THREE_BUSY = "0:300:30,50 77:9:90,30 78:500:40,80"
 
 
 @pytest.fixture(scope="session")
-def library_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a libnvidia-ml.so.1 that was built from fake_nvml.c."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("gcc is missing: it builds the library that stands in for NVML")
-    folder = tmp_path_factory.mktemp("nvml")
-    source = Path(__file__).with_name("fake_nvml.c")
-    command = [compiler, "-shared", "-fPIC", "-Wall", "-Werror", "-o", str(folder / "libnvidia-ml.so.1"), str(source)]
-    subprocess.run(command, check=True)
-    return folder
+def prober(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """A fresh interpreter that finds our library: the loader reads its path once, when a process begins."""
+    library = built_nvml(tmp_path_factory.mktemp("nvml"))
+    command = [sys.executable, "-m", "tests.trainables.hardware.nvml_probe"]
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(library.parent)}
+    with subprocess.Popen(
+        command, cwd=TOP, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
 
 
 @pytest.fixture
-def probe(library_folder: Path) -> Probe:
-    """Open telemetry in a fresh interpreter that finds that library, and read it twice."""
+def probe(prober: subprocess.Popen[str]) -> Probe:
+    """Open telemetry, read it twice, and sample it for 4 s of its clock, in which the board draws half a joule."""
 
-    def run(index: int = 0, *, boards: str = "NVIDIA A10G,NVIDIA A10G", pid: str = "known", **environment: str) -> Any:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CUDA_")}
-        told = {"LD_LIBRARY_PATH": str(library_folder), "FAKE_NVML_BOARDS": boards, **environment}
-        command = [sys.executable, "-c", PROGRAM, str(index), pid]
-        ended = subprocess.run(command, cwd=TOP, env=kept | told, capture_output=True, text=True, check=True)
-        return json.loads(ended.stdout) | {"log": ended.stderr}
+    def run(
+        index: int = 0,
+        *,
+        boards: str = "NVIDIA A10G,NVIDIA A10G",
+        processes: str = TWO_PROCESSES,
+        knows_pid: bool = True,
+        num_readings: int = 2,
+        **environment: str,
+    ) -> Any:
+        told = {"FAKE_NVML_BOARDS": boards, "FAKE_NVML_PROCESSES": processes, **environment}
+        asked = {"index": index, "environment": told, "knows_pid": knows_pid, "num_readings": num_readings}
+        assert prober.stdin is not None
+        assert prober.stdout is not None
+        prober.stdin.write(json.dumps(asked) + "\n")
+        prober.stdin.flush()
+        return json.loads(prober.stdout.readline())
 
     return run
 
@@ -68,6 +74,8 @@ def test_board_and_process_are_read_in_our_units(probe: Probe) -> None:
     assert first["gpu_utilization_fraction"] == pytest.approx(0.40)
     assert first["process_gpu_utilization_fraction"] == pytest.approx(0.30)
     assert first["process_gpu_memory_mib"] == 300.0
+    assert first["num_gpu_co_tenants"] == 1
+    assert first["busy_by_pid"] == pytest.approx({str(told["pid"]): 0.6, "77": 0.9})
     assert (first["energy_joules"], second["energy_joules"]) == (1000.5, 1001.0)
     assert first["cpu_seconds"] > 0
     assert first["resident_memory_mib"] > 1
@@ -81,23 +89,30 @@ def test_board_and_process_are_read_in_our_units(probe: Probe) -> None:
 
 def test_samples_already_seen_are_not_counted_again(probe: Probe) -> None:
     """After the newest sample the board answers NOT_FOUND, as it does while nothing runs."""
-    assert probe()["readings"][1]["process_gpu_utilization_fraction"] is None
+    second = probe()["readings"][1]
+    assert second["process_gpu_utilization_fraction"] is None
+    assert second["busy_by_pid"] == {}
 
 
 @pytest.mark.parametrize(
-    ("function", "code", "field"),
+    ("function", "code", "fields"),
     [
-        ("nvmlDeviceGetUtilizationRates", NOT_SUPPORTED, "gpu_utilization_fraction"),
-        ("nvmlDeviceGetTotalEnergyConsumption", NOT_SUPPORTED, "energy_joules"),
-        ("nvmlDeviceGetProcessUtilization", NOT_FOUND, "process_gpu_utilization_fraction"),
-        ("nvmlDeviceGetComputeRunningProcesses_v3", UNKNOWN, "process_gpu_memory_mib"),
+        ("UtilizationRates", NOT_SUPPORTED, ["gpu_utilization_fraction"]),
+        ("TotalEnergyConsumption", NOT_SUPPORTED, ["energy_joules"]),
+        ("ProcessUtilization", NOT_FOUND, ["process_gpu_utilization_fraction"]),
+        ("ProcessUtilization", NOT_SUPPORTED, ["process_gpu_utilization_fraction", "busy_by_pid"]),
+        ("ProcessUtilization", NO_PERMISSION, ["process_gpu_utilization_fraction", "busy_by_pid"]),
+        ("ProcessUtilization", INSUFFICIENT_SIZE, ["process_gpu_utilization_fraction", "busy_by_pid"]),
+        ("ComputeRunningProcesses_v3", UNKNOWN, ["process_gpu_memory_mib", "num_gpu_co_tenants"]),
+        ("ComputeRunningProcesses_v3", NO_PERMISSION, ["process_gpu_memory_mib", "num_gpu_co_tenants"]),
+        ("MPSComputeRunningProcesses_v3", FUNCTION_NOT_FOUND, []),  # older drivers
     ],
 )
 def test_what_the_board_refuses_is_unknown_and_the_rest_is_read(
-    probe: Probe, function: str, code: int, field: str
+    probe: Probe, function: str, code: int, fields: list[str]
 ) -> None:
-    reading = probe(FAKE_NVML_ERRORS=errors(**{function: code}))["readings"][0]
-    assert [name for name, value in reading.items() if value is None] == [field]
+    reading = probe(FAKE_NVML_ERRORS=errors(**{f"nvmlDeviceGet{function}": code}))["readings"][0]
+    assert [name for name, value in reading.items() if value is None] == fields
 
 
 def test_a_board_that_is_lost_leaves_the_process_readable(probe: Probe) -> None:
@@ -106,6 +121,7 @@ def test_a_board_that_is_lost_leaves_the_process_readable(probe: Probe) -> None:
     reading = probe(FAKE_NVML_ERRORS=lost)["readings"][0]
     assert sorted(name for name, value in reading.items() if value is not None) == [
         "cpu_seconds",
+        "pid",
         "resident_memory_mib",
     ]
 
@@ -116,10 +132,56 @@ def test_a_fact_that_the_board_refuses_is_left_out(probe: Probe) -> None:
 
 
 def test_in_a_container_the_process_is_unknown_and_the_board_is_not(probe: Probe) -> None:
-    reading = probe(pid="unknown")["readings"][0]
-    assert reading["process_gpu_utilization_fraction"] is None
-    assert reading["process_gpu_memory_mib"] is None
-    assert reading["gpu_utilization_fraction"] == pytest.approx(0.40)
+    """Of the three on the board one is ours: two are others, whichever."""
+    told = probe(processes=THREE_BUSY, num_readings=0, knows_pid=False)
+    own = ("process_gpu_utilization_fraction", "process_gpu_memory_mib", "shared_energy_joules")
+    assert [told["sampled"][name] for name in own] == [None, None, None]
+    assert told["sampled"]["shared_gpu_utilization_fraction"] == pytest.approx(0.40)
+    assert told["sampled"]["num_gpu_co_tenants"] == 2.0
+    assert told["sampled"]["shared_board_energy_joules"] == pytest.approx(0.5)
+    assert told["sampled"]["shared_energy_residual_joules"] == pytest.approx(0.2)
+
+
+def test_a_container_that_the_driver_shows_no_process_in_knows_of_no_co_tenants(probe: Probe) -> None:
+    assert probe(processes="", knows_pid=False)["readings"][0]["num_gpu_co_tenants"] is None
+
+
+def test_an_epoch_s_energy_is_split_by_the_samples_of_all_on_the_board(probe: Probe) -> None:
+    """Its samples are the second look's, 50 %, 30 % and 80 %: of the 0.3 J above idle 50 in 160 are ours."""
+    sampled = probe(processes=THREE_BUSY, num_readings=0)["sampled"]
+    assert sampled["process_gpu_utilization_fraction"] == pytest.approx(0.50)
+    assert sampled["process_gpu_memory_mib"] == 300.0
+    assert sampled["num_gpu_co_tenants"] == 2.0
+    assert sampled["shared_board_energy_joules"] == pytest.approx(0.5)
+    assert sampled["shared_energy_joules"] == pytest.approx(0.3 * 50 / 160)
+    assert sampled["shared_energy_residual_joules"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "known"),
+    [
+        ("nvmlDeviceGetTotalEnergyConsumption", NOT_SUPPORTED, []),
+        ("nvmlDeviceGetProcessUtilization", NO_PERMISSION, ["shared_board_energy_joules"]),
+        ("nvmlDeviceGetProcessUtilization", NOT_FOUND, ["shared_board_energy_joules", "shared_energy_residual_joules"]),
+    ],
+)
+def test_energy_that_cannot_be_split_is_the_board_s_alone(
+    probe: Probe, function: str, code: int, known: list[str]
+) -> None:
+    """NOT_FOUND is no refusal: no process was seen, and all of it is nobody's."""
+    sampled = probe(processes=THREE_BUSY, num_readings=0, FAKE_NVML_ERRORS=errors(**{function: code}))["sampled"]
+    assert [name for name, value in sampled.items() if "energy" in name and value is not None] == known
+    assert {sampled[name] for name in known} <= {0.5}
+
+
+def test_memory_that_the_driver_does_not_tell_is_unknown_and_the_process_is_there(probe: Probe) -> None:
+    reading = probe(processes="0:-1: 77:9:")["readings"][0]
+    assert (reading["process_gpu_memory_mib"], reading["num_gpu_co_tenants"]) == (None, 1)
+
+
+def test_under_mps_its_clients_are_counted_and_not_its_server(probe: Probe) -> None:
+    reading = probe(processes="50:25:", FAKE_NVML_CLIENTS="0:300 77:200 78:200")["readings"][0]
+    assert (reading["process_gpu_memory_mib"], reading["num_gpu_co_tenants"]) == (300.0, 2)
 
 
 @pytest.mark.parametrize(
@@ -167,10 +229,3 @@ def test_a_driver_that_is_not_loaded_leaves_the_process_alone(probe: Probe, func
 
 def test_a_cpu_is_never_asked_of_nvml() -> None:
     assert isinstance(open_telemetry(None), CpuTelemetry)
-
-
-def test_a_process_without_new_samples_has_no_known_utilisation() -> None:
-    samples = [UtilizationSample(7, 100, 50), UtilizationSample(8, 300, 90)]
-    assert own_utilization_fraction(samples, pid=7, after_us=100) is None
-    assert own_utilization_fraction(samples, pid=7, after_us=99) == 0.5
-    assert own_utilization_fraction([], pid=7, after_us=0) is None

@@ -2,6 +2,7 @@ import logging
 import os
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Never
 
 import pytest
@@ -67,8 +68,18 @@ def test_a_device_is_counted_among_the_visible_ones(
     assert visible_device(index, visible_devices) == device
 
 
-def test_a_process_has_the_number_that_the_host_gives_it_or_none() -> None:
-    assert host_pid() in {None, os.getpid()}
+@pytest.mark.parametrize(("namespace", "is_host"), [("pid:[4026531836]", True), ("pid:[4026532281]", False)])
+def test_a_process_has_the_number_that_the_host_gives_it_and_none_in_a_container(
+    tmp_path: Path, namespace: str, is_host: bool
+) -> None:
+    """As /proc/self/ns/pid names them; the first is the host's (PROC_PID_INIT_INO of Linux's proc_ns.h)."""
+    link = tmp_path / "pid"
+    link.symlink_to(namespace)
+    assert host_pid(link) == (os.getpid() if is_host else None)
+
+
+def test_a_process_in_an_unknown_namespace_has_no_number(tmp_path: Path) -> None:
+    assert host_pid(tmp_path / "missing") is None
 
 
 def test_this_process_is_read_and_no_gpu_is_made_up() -> None:
@@ -77,7 +88,8 @@ def test_this_process_is_read_and_no_gpu_is_made_up() -> None:
     assert reading.cpu_seconds > 0
     assert reading.resident_memory_mib is not None
     assert reading.resident_memory_mib > 1
-    assert (reading.gpu_utilization_fraction, reading.energy_joules) == (None, None)
+    known = {name for name in Reading.__slots__ if getattr(reading, name) is not None}
+    assert known == {"cpu_seconds", "resident_memory_mib"}
     assert CpuTelemetry().facts() == {}
 
 
@@ -112,6 +124,25 @@ def test_the_thread_reads_while_the_trial_works_and_averages_what_it_read() -> N
     expected = (0.25 + 0.5 + 0.75 * rest) / (2 + rest)
     assert averages["shared_gpu_utilization_fraction"] == pytest.approx(expected)
     assert averages["process_memory_mib"] == pytest.approx((100.0 + 300.0 + 200.0 * rest) / (2 + rest))
+
+
+def test_co_tenants_are_counted_at_each_sample_and_the_unknown_ones_left_out() -> None:
+    """On entering, which is before the epoch, then 1, unknown, 3 for ever."""
+    readings = [Reading(num_gpu_co_tenants=count, process_gpu_memory_mib=300.0) for count in (9, 1, None, 3)]
+    telemetry = Scripted(readings, seen={4: threading.Event()})
+    with Sampler(telemetry, num_threads=1, interval_s=0.001) as sampler:
+        assert telemetry.seen[4].wait(PATIENCE_S)
+    averages = sampler.averages()
+    rest = telemetry.num_read - 3
+    assert averages["num_gpu_co_tenants"] == pytest.approx((1 + 3 * rest) / (1 + rest))
+    assert averages["process_gpu_memory_mib"] == 300.0
+
+
+def test_on_a_cpu_nothing_of_a_gpu_is_known() -> None:
+    with Sampler(CpuTelemetry(), num_threads=1, idle_watts=10.0) as sampler:
+        averages = sampler.averages()
+    known = {name for name, value in averages.items() if value is not None}
+    assert known == {"shared_cpu_utilization_fraction", "process_memory_mib"}
 
 
 def test_each_epoch_is_averaged_alone() -> None:

@@ -12,6 +12,7 @@ from trainables.hardware.training_speed import (
     measure_speed,
     measure_training,
     mfu_fraction,
+    shared_mfu_fraction,
 )
 from trainables.measurements import TrainingMeasurement
 
@@ -175,6 +176,31 @@ def test_a_counter_that_vanishes_leaves_idle_unknown() -> None:
 
 def test_mfu_is_unknown_without_a_peak() -> None:
     assert mfu_fraction(1e6, 100.0, None) is None
+
+
+@pytest.mark.parametrize("num_images", [0, 3_000, 60_000])
+def test_mfu_beside_others_is_the_work_done_over_the_same_peak(num_images: int) -> None:
+    """So many images of 1e6 FLOP in 2 s under a peak of 1e11 FLOP/s, whatever the speed alone was."""
+    clock = FakeClock()
+    alone = measured(Trainer(clock, 32, [4.0]), FakeBoard(clock))
+    isolated = {"train_mfu_fraction": alone.mfu_fraction, "train_images_per_s": alone.images_per_s}
+    beside = shared_mfu_fraction(isolated, num_images=num_images, seconds=2.0)
+    assert beside == pytest.approx(num_images * 1e6 / (1e11 * 2.0))
+
+
+@pytest.mark.parametrize(
+    "isolated",
+    [
+        {},
+        {"train_images_per_s": 100.0},
+        {"train_mfu_fraction": None, "train_images_per_s": 100.0},
+        {"train_mfu_fraction": 0.5, "train_images_per_s": None},
+    ],
+)
+def test_mfu_beside_others_is_unknown_where_that_alone_is(isolated: dict[str, float | None]) -> None:
+    assert shared_mfu_fraction(isolated, num_images=10, seconds=1.0) is None
+    known = {"train_mfu_fraction": 0.5, "train_images_per_s": 100.0}
+    assert shared_mfu_fraction(known, num_images=10, seconds=0.0) is None
 
 
 def test_a_real_step_on_this_machine_leaves_a_record_and_the_threads_as_they_were() -> None:
