@@ -5,13 +5,12 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import ray
 
-from study.errors import StageFailedError
 from study.resources import ResourcesConfig
 from study.search.slots import num_fitting
 from trainables.config import StudentConfig
@@ -120,50 +119,6 @@ def connect(
         yield context.dashboard_url or ""
     finally:
         ray.shutdown()
-
-
-def task(
-    function: Callable[..., Any],
-    *,
-    cpus: float,
-    gpus: float,
-    streams: bool = False,
-    num_retries: int = 3,
-    placement: object = None,
-) -> Any:
-    """The function as a Ray task that takes so much of a node; call its `remote`.
-
-    The share stands in the decorator and not in `.options`: only then does Ray end a GPU's worker with its task, and
-    with it a CUDA context that would stay beside the trials, or on the wrong board.
-    """
-    options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": num_retries}
-    if streams:
-        options["num_returns"] = "streaming"
-    if placement is not None:
-        options["scheduling_strategy"] = placement
-    return ray.remote(**options)(function)
-
-
-def streamed(outputs: object) -> Iterator[Any]:
-    """What a streaming task yields, as soon as it yields it.
-
-    Raises:
-        StageFailedError: the task ended with an exception.
-    """
-    for reference in cast("Iterator[ray.ObjectRef[Any]]", outputs):
-        yield result_of(reference)
-
-
-def result_of(reference: "ray.ObjectRef[Any]") -> Any:
-    """A task's result.
-
-    Raises:
-        StageFailedError: the task ended with an exception, which is given as the cause.
-    """
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        raise StageFailedError(f"{type(error.cause).__name__}: {error.cause}") from error
 
 
 def trial_resources(config: ResourcesConfig) -> TrialResources:

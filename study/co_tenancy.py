@@ -10,10 +10,11 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from study.cluster import result_of, task, trials_beside_a_gpu
+from study.cluster import trials_beside_a_gpu
 from study.errors import StageFailedError
 from study.gpu_shares import NUM_TENANTS
 from study.launch import Launch
+from study.tasks import result_of, task
 from trainables.co_tenancy import Tenant, Training, train_beside
 from trainables.measurements import ArchitectureProfile, CoTenancy, Together
 

@@ -16,7 +16,7 @@ from analysis.report_capacity import capacity_words
 from analysis.report_ranking import ranking_words
 from analysis.report_verified import verified_words
 from analysis.results import read_study
-from study.cluster import TrialResources, result_of, streamed, task, whole_device, with_shares
+from study.cluster import TrialResources, whole_device, with_shares
 from study.co_tenancy import measured_together
 from study.errors import StageFailedError, StudyInterruptedError
 from study.failures import failed, patiently, refusal_of
@@ -34,6 +34,7 @@ from study.search.scheduler import StudyScheduler
 from study.search.searcher import StudySearcher
 from study.search.slots import Slots
 from study.store import StudyStore
+from study.tasks import result_of, streamed, task
 from study.teach import teach
 from study.teacher_views import search_teacher
 from study.verify import verify
@@ -135,8 +136,7 @@ def _measured_profiles(
     launch.progress.stage("profile", f"{what}, on {facts.name}")
     if missing:
         measure = task(profile_architectures, cpus=device.cpus, gpus=device.gpus, streams=True)
-        outputs = measure.remote(missing, batch_sizes, *images, reference_ms)
-        for measured in streamed(outputs):
+        for measured in streamed(measure, missing, batch_sizes, *images, reference_ms):
             cache.put(measured)
             known[measured.model.key] = measured
             launch.progress.detail(_measured(measured))

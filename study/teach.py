@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from study.cluster import streamed, task, whole_device
+from study.cluster import whole_device
 from study.errors import StageFailedError
 from study.launch import Launch, stored_record
+from study.tasks import streamed, task
 from trainables.brought_teacher import brought_weights, pinned, source_of
 from trainables.records import TeacherRecord
 from trainables.study_paths import TeacherPaths
@@ -71,7 +72,7 @@ def _outputs(
     if not chain:
         launch.progress.stage("teach", f"training {config.teacher.network.key} for {_num_epochs(launch, 0)} epochs")
         train = task(train_teacher, cpus=device.cpus, gpus=device.gpus, streams=True)
-        return streamed(train.remote(config.teacher, launch.data, paths, fingerprint, device.cpus))
+        return streamed(train, config.teacher, launch.data, paths, fingerprint, device.cpus)
     assistant = config.assistants[len(chain) - 1]
     launch.progress.stage(
         "teach",
@@ -82,7 +83,7 @@ def _outputs(
         launch.store.paths.in_chain(len(chain) - 1), chain[-1], stored_only=config.teacher.outputs == "stored"
     )
     train = task(train_assistant, cpus=device.cpus, gpus=device.gpus, streams=True)
-    return streamed(train.remote(assistant, launch.data, above, paths, fingerprint, device.cpus))
+    return streamed(train, assistant, launch.data, above, paths, fingerprint, device.cpus)
 
 
 def _brought(launch: Launch, paths: TeacherPaths, fingerprint: str) -> Iterator[TeacherRecord]:
@@ -96,7 +97,7 @@ def _brought(launch: Launch, paths: TeacherPaths, fingerprint: str) -> Iterator[
         raise StageFailedError(str(error)) from error
     launch.progress.stage("teach", f"{teacher.network.key}, brought from {source}")
     bring = task(bring_teacher, cpus=device.cpus, gpus=device.gpus, streams=True)
-    return streamed(bring.remote(teacher, weights, source, launch.data, paths, fingerprint, device.cpus))
+    return streamed(bring, teacher, weights, source, launch.data, paths, fingerprint, device.cpus)
 
 
 def _check_worth(record: TeacherRecord, num_classes: int) -> None:

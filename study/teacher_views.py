@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis.wording import count, size_text
-from study.cluster import streamed, task, whole_device
+from study.cluster import whole_device
 from study.errors import StageFailedError
 from study.launch import Launch
 from study.outputs_choice import BYTES_A_LOGIT, OutputsChoice, choice_words
 from study.preflight import outputs_choice
+from study.tasks import streamed, task
 from trainables.config import AugmentationConfig, StudentConfig
 from trainables.records import OutputsRecord, TeacherRecord
 from trainables.run_start import check_student
@@ -101,8 +102,8 @@ def _with_views(launch: Launch, teacher: TeacherRecord, view_sets: Sequence[View
         _check_room(paths.folder, len(missing) * len(launch.data.train) * launch.data.num_classes * BYTES_A_LOGIT)
         device = whole_device(resources)
         store = task(store_views, cpus=device.cpus, gpus=device.gpus, streams=True)
-        made = store.remote(view_sets, arrays, launch.data, paths, teacher.fingerprint, device.cpus)
-        for number, seconds in enumerate(streamed(made), start=1):
+        made = streamed(store, view_sets, arrays, launch.data, paths, teacher.fingerprint, device.cpus)
+        for number, seconds in enumerate(made, start=1):
             launch.progress.detail(f"view {number:,} of {len(missing):,}: {seconds:.1f} s")
     try:
         return replace(arrays, view_tables=load_views(view_sets, launch.data, paths, teacher.fingerprint))

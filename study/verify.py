@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import ray
 
-from study.cluster import result_of, task, whole_device
+from study.cluster import whole_device
 from study.errors import StageFailedError
 from study.launch import Launch, stored_record
+from study.tasks import result_of, task
 from study.teacher_views import taught
 from study.verification_plan import plan
 from trainables.measurements import ProfilesRecord

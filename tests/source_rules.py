@@ -17,6 +17,7 @@ RAY_FILES = {
     "study/search/searcher.py",
     "study/search/scheduler.py",
     "study/cluster.py",
+    "study/tasks.py",
     "study/co_tenancy.py",
     "study/monitor.py",
     "study/stages.py",

@@ -48,6 +48,8 @@ def test_every_result_carries_what_was_measured_alone_and_what_was_shared(finish
         for epoch in record.epochs:
             assert epoch["num_co_tenants"] in {0.0, 1.0}
             assert epoch["shared_cpu_utilization_fraction"] is not None
+            assert epoch["shared_train_mfu_fraction"] is not None
+            assert epoch["shared_energy_joules"] is None
 
 
 def test_latency_of_a_trial_is_its_architectures_and_nothing_else(finished: FinishedStudy) -> None:

@@ -12,14 +12,12 @@ from study.cluster import (
     WholeDevice,
     check_objectives,
     connect,
-    streamed,
     trial_resources,
     trials_beside_a_gpu,
     waits_for_nodes,
     whole_device,
     with_shares,
 )
-from study.errors import StageFailedError
 from study.resources import NodesToCome, ResourcesConfig
 from tests.factories import student
 
@@ -137,17 +135,6 @@ def test_cpus_bound_how_many_trials_a_gpu_has(monkeypatch: pytest.MonkeyPatch) -
     nodes(monkeypatch, {"CPU": 48.0}, {"CPU": 48.0, "GPU": 4.0})
     assert trials_beside_a_gpu(ResourcesConfig()) == 12
     assert trials_beside_a_gpu(ResourcesConfig(cpus_per_trial=5)) == 2
-
-
-def test_failed_task_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    cause = ArithmeticError("the loss is nan")
-
-    def get(_: object) -> None:
-        raise ray.exceptions.RayTaskError("train_teacher", "traceback", cause)  # type: ignore[no-untyped-call]
-
-    monkeypatch.setattr(ray, "get", get)
-    with pytest.raises(StageFailedError, match="ArithmeticError: the loss is nan"):
-        next(streamed(iter([object()])))
 
 
 @pytest.mark.parametrize(("address", "asked"), [(None, (300 + 50) * 2**20), ("10.0.0.1", None)])

@@ -57,7 +57,7 @@ class Tasks:
 def tasks(monkeypatch: pytest.MonkeyPatch) -> Tasks:
     made = Tasks()
     monkeypatch.setattr(stage, "task", made.task)
-    monkeypatch.setattr(stage, "streamed", lambda outputs: outputs)
+    monkeypatch.setattr(stage, "streamed", lambda function, *arguments: function.remote(*arguments))
     monkeypatch.setattr(stage, "whole_device", lambda _: TrialResources(1, 0.0, 1))
     return made
 

@@ -44,7 +44,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> Tasks:
     made = Tasks()
     for module in (teaching, stage):
         monkeypatch.setattr(module, "task", made.task)
-        monkeypatch.setattr(module, "streamed", lambda outputs: outputs)
+        monkeypatch.setattr(module, "streamed", lambda function, *arguments: function.remote(*arguments))
         monkeypatch.setattr(module, "whole_device", lambda _: TrialResources(1, 0.0, 1))
     return made
 
