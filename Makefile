@@ -10,13 +10,14 @@ SEARCH := tests/benchmarks/search
 study: $(STAMP)
 	$(BIN)/kd-study run mnist
 
+# Two files at once: each process has a Ray of its own.
 test: $(STAMP)
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -q -m slow
 
-# The driver killed at 20 random moments: minutes.
+# Workers, nodes and drivers killed in turn at 50 random moments, on a Ray cluster of this machine: half an hour.
 test-kills: $(STAMP)
 	$(BIN)/pytest tests/end_to_end/test_kills.py -m slow --log-cli-level=INFO
 

@@ -1,12 +1,15 @@
 """Optuna's journal file, written by one driver: a record is whole or not there, on a disk that is full for a while."""
 
 import os
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from io import FileIO
 from json import dumps
 from pathlib import Path
 from typing import Any, final
 
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from trainables.patience import Patience
@@ -27,14 +30,41 @@ class PatientJournal(JournalFileBackend):
         self._writers = JournalFileSymlinkLock(str(path))
         self._is_locked = False
         self._torn_at: int | None = None  # length of the file before a record that may stand there in part
+        self._held = _Held()
+        self._seen = (0, 0)  # how many records were read when the file had that many bytes
         super().__init__(str(path), self._writers)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Within, this thread's records are kept; its next one after takes them to the disk, all in one piece.
+
+        Until then nobody reads them, this thread neither. After an exception they are dropped.
+        """
+        self._held.is_on = True
+        try:
+            yield
+        except BaseException:
+            self._held.records = []
+            raise
+        finally:
+            self._held.is_on = False
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """The records from a number on; a network folder that is away is waited for.
 
-        All are read before the first is given: a reader that had taken some would be given them again.
+        All are read before the first is given: a reader that had taken some would be given them again. Optuna asks
+        before and after whatever it does: a file that is as long as it was is not opened.
         """
-        yield from self._patience.run(lambda: list(JournalFileBackend.read_logs(self, log_number_from)))
+        if not self._held.is_on:
+            yield from self._patience.run(lambda: self._read(log_number_from))
+
+    def _read(self, log_number_from: int) -> list[dict[str, Any]]:
+        seen = (log_number_from, self._path.stat().st_size)
+        if seen == self._seen:
+            return []
+        records = list(JournalFileBackend.read_logs(self, log_number_from))
+        self._seen = (log_number_from + len(records), seen[1])
+        return records
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write records and see them on the disk.
@@ -42,7 +72,11 @@ class PatientJournal(JournalFileBackend):
         Raises:
             StoreUnwritableError: the store could not be written to for all the time that it was waited for.
         """
-        content = "".join(dumps(log, separators=(",", ":")) + "\n" for log in logs).encode("utf-8")
+        records = [*self._held.records, *logs]
+        self._held.records = records if self._held.is_on else []
+        if self._held.is_on:
+            return
+        content = "".join(dumps(record, separators=(",", ":")) + "\n" for record in records).encode("utf-8")
         self._patience.run(lambda: self._append(content))
 
     def _append(self, content: bytes) -> None:
@@ -84,3 +118,23 @@ class PatientJournal(JournalFileBackend):
         except RuntimeError as error:  # Optuna's word for any failure
             is_gone = isinstance(error.__context__, FileNotFoundError)  # somebody took it for a dead writer's
             self._is_locked = not is_gone
+
+
+class _Held(threading.local):
+    """What one thread keeps for its next record, and whether it does at this moment."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.is_on = False
+
+
+@final
+class DriversJournal(JournalStorage):
+    """Optuna's storage over a journal, in which a driver may write several things in one piece.
+
+    A write waits for the disk, some milliseconds, and whoever reads meanwhile waits for the write.
+    """
+
+    def __init__(self, journal: PatientJournal) -> None:
+        super().__init__(journal)
+        self.holding = journal.holding

@@ -21,7 +21,8 @@ from trainables.records import ENDED, StatusRecord, StudyRecord, TrialRecord, Tr
 from trainables.study_paths import StudyPaths
 from trainables.whole_files import write_record
 
-SECONDS_BETWEEN_WRITES = 0.5
+SECONDS_BETWEEN_WRITES = 1.0
+PAUSED = "paused"  # as people are told; Optuna has no such state
 SECONDS_WITHOUT_NEWS = 10.0  # after which `status.json` is written all the same: who reads it sees that a driver lives
 
 
@@ -41,6 +42,10 @@ class Progress:
         self._stage, self._detail = "teach", ""
         self._teachers: str | None = None
         self._trials: Sequence[TrialRecord] = ()
+        self._counts = Counter[str]()  # by state, as people are told
+        self._front: tuple[TrialRecord, ...] = ()
+        self._ended = set[int]()
+        self._num_ended = 0  # of those that count
         self._num_ended_before: int | None = None
         self._search_started = 0.0
         self._written = -SECONDS_BETWEEN_WRITES
@@ -94,18 +99,27 @@ class Progress:
         self._write(at_once=True)
 
     def show_trials(self, trials: Sequence[TrialRecord], num_trials: int) -> None:
-        """The trials as they stand now."""
-        ended_before = {trial.number for trial in self._trials if trial.state in ENDED}
-        changed = _changed(self._trials, trials)
-        self._trials, self._num_trials = trials, num_trials
-        num_ended = len(_counted(trials, ENDED))
+        """The trials as they stand now, in the order of the last time.
+
+        It is called at each event of a search that may have thousands: what has not changed is not looked into.
+        """
+        changes = _changes(self._trials, trials)
+        changed = [now for _, now in changes]
+        counts = self._counts.copy()
+        counts.subtract(_shown_state(before) for before, _ in changes if before is not None)
+        counts.update(map(_shown_state, changed))
+        ended = [trial for trial in changed if trial.state in ENDED and trial.number not in self._ended]
+        if ended:
+            self._ended.update(trial.number for trial in ended)
+            self._num_ended += sum(trial.counts for trial in ended)
+            self._front = front([*self._front, *ended], self._objectives)  # what is dominated once stays so
+        self._trials, self._num_trials, num_ended = trials, num_trials, self._num_ended
+        self._counts = +counts  # in one step: other threads read it
         if self._num_ended_before is None:
             self._num_ended_before, self._search_started = num_ended, time.monotonic()
-            ended_before = {trial.number for trial in trials if trial.state in ENDED}
-        if not self._console.is_terminal:
-            for trial in trials:
-                if trial.state in ENDED and trial.number not in ended_before:
-                    self.line(f"{'':<8} {num_ended}/{num_trials}  {describe(trial, self._objectives)}")
+        elif not self._console.is_terminal:
+            for trial in ended:
+                self.line(f"{'':<8} {num_ended}/{num_trials}  {describe(trial, self._objectives)}")
         for watcher in self._watchers:
             watcher(changed)
         self._write()
@@ -122,8 +136,8 @@ class Progress:
             stage=self._stage,
             detail=self._detail,
             num_target_trials=self._num_trials,
-            num_trials=counts_by_state(self._trials),
-            front=tuple(front_rows(self._trials, self._objectives)),
+            num_trials=dict(self._counts),
+            front=tuple(front_rows(self._front, self._objectives)),
             started_at=self._started_at,
             updated_at=datetime.now(UTC),
             seconds_left=self._seconds_left(),
@@ -137,7 +151,7 @@ class Progress:
         """Of the search, at the pace so far, a paused trial taken as ended; None while there is no pace."""
         if self._stage != "search" or self._num_ended_before is None:
             return None
-        num_ended = len(_counted(self._trials, ENDED)) + sum(trial.is_paused for trial in self._trials)
+        num_ended = self._num_ended + self._counts[PAUSED]
         num_new = num_ended - self._num_ended_before
         if num_new == 0:
             return None
@@ -175,18 +189,14 @@ def front_rows(trials: Sequence[TrialRecord], objectives: Sequence[Metric]) -> I
         yield {"number": trial.number, "parameters": trial.parameters, "objectives": values}
 
 
-def _changed(before: Sequence[TrialRecord], now: Sequence[TrialRecord]) -> list[TrialRecord]:
+def _changes(before: Sequence[TrialRecord], now: Sequence[TrialRecord]) -> list[tuple[TrialRecord | None, TrialRecord]]:
     """A record is made anew when its trial changes: identity tells, without a look inside 5,000 of them."""
-    known = {id(trial) for trial in before}
-    return [trial for trial in now if id(trial) not in known]
+    changed = [(old, new) for old, new in zip(before, now, strict=False) if old is not new]
+    return [*changed, *((None, new) for new in now[len(before) :])]
 
 
 def _shown_state(trial: TrialRecord) -> str:
     """A trial that has been asked ahead waits, and a paused one does not run, whatever Optuna calls them."""
     if trial.is_paused:
-        return "paused"
+        return PAUSED
     return (TrialState.WAITING if trial.state is TrialState.RUNNING and not trial.spans else trial.state).value
-
-
-def _counted(trials: Iterable[TrialRecord], states: frozenset[TrialState]) -> list[TrialRecord]:
-    return [trial for trial in trials if trial.state in states and trial.counts]

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage
 
 from analysis.curves import RecordedCurves, RecordedTrial, read_curves, write_curves
 from analysis.stored_trials import shown
 from study.config import StudyConfig, library_versions, parse_config
 from study.database import hold_in_database, open_database
-from study.journal_backend import PatientJournal
+from study.journal_backend import DriversJournal, PatientJournal
 from study.locks import hold
 from trainables.data.split import apportion
 from trainables.patience import Patience
@@ -243,7 +243,7 @@ def open_storage(paths: StudyPaths, url: str | None, patience: Patience) -> Base
         return open_database(url, patience)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return JournalStorage(PatientJournal(paths.journal, patience))
+        return DriversJournal(PatientJournal(paths.journal, patience))
 
 
 def _patience(paths: StudyPaths, config: StudyConfig) -> Patience:

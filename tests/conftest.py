@@ -5,12 +5,17 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 
 # A machine that is busy is no reason to fail a property.
 hypothesis.settings.register_profile(
     "shared_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("shared_machine")
+
+
+# Tensors here are small: a second thread waits for the first, and on a busy machine takes the time of others too.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

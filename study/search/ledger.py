@@ -1,12 +1,16 @@
 """The trials of a study as its storage has them, and what is written of each: one writer, every write read back."""
 
+import contextlib
 import math
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import final
 
 import optuna
 
+from study.journal_backend import DriversJournal
+from study.search.asking import Asked
 from study.store import StudyStore
 from trainables.config import StudentConfig
 from trainables.metrics import Metric
@@ -20,20 +24,33 @@ from trainables.records import (
     SLOT_ATTRIBUTE,
     SPANS_ATTRIBUTE,
     TrialRecord,
+    TrialState,
     epoch_attribute,
 )
 
 
 @final
 class Ledger:
-    """Records by number; what is not a finite number is stored as unknown."""
+    """Records by number; what is not a finite number is stored as unknown.
+
+    What is asked at every trial is kept beside them: to look through thousands of records each time would take longer
+    than all else that a driver does for a trial.
+    """
 
     def __init__(self, store: StudyStore, objectives: Sequence[Metric]) -> None:
         self._store = store
         self._objectives = objectives
         self._study_id = store.storage.get_study_id_from_name(store.record.name)
-        self._records = {record.number: record for record in store.trials()}
+        self._ids = dict[int, int]()
+        self._records = dict[int, TrialRecord]()
+        self._asked = dict[int, Asked]()
+        self._waiting = set[int]()
+        self._originals = dict[str, int]()  # by the student as JSON
+        self._repeats = defaultdict[int, list[int]](list)
+        self._counted = set[int]()
         self._heard = dict[int, float]()  # when a trial began or last told of an epoch, by the monotonic clock
+        for record in store.trials():
+            self._keep(record)
 
     def __getitem__(self, number: int) -> TrialRecord:
         """The trial as last told."""
@@ -43,19 +60,45 @@ class Ledger:
         """Every trial as last told."""
         return list(self._records.values())
 
+    def asked(self) -> list[Asked]:
+        """The trials that have been asked for, by number."""
+        return [self._asked[number] for number in sorted(self._asked)]
+
+    @property
+    def num_counted(self) -> int:
+        """How many trials count, and do not wait any more."""
+        return len(self._counted)
+
+    @property
+    def waiting(self) -> Sequence[int]:
+        """The enqueued trials that nobody has asked for yet."""
+        return tuple(self._waiting)
+
+    def repeats(self, number: int) -> Sequence[int]:
+        """The trials that repeat the trial."""
+        return self._repeats.get(number, ())
+
     def trial_id(self, number: int) -> int:
         """The storage's own name of the trial."""
-        return self._store.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        if number not in self._ids:
+            found = self._store.storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+            self._ids[number] = found
+        return self._ids[number]
 
     def refresh(self, number: int) -> None:
         """Read the trial from the storage."""
-        self._records[number] = TrialRecord.from_optuna(self._store.storage.get_trial(self.trial_id(number)))
+        self._keep(TrialRecord.from_optuna(self._store.storage.get_trial(self.trial_id(number))))
+
+    def with_the_next(self) -> contextlib.AbstractContextManager[None]:
+        """Within, what is written goes to the disk with what this thread writes next, where the storage can do so."""
+        storage = self._store.storage
+        return storage.holding() if isinstance(storage, DriversJournal) else contextlib.nullcontext()
 
     def write(self, number: int, attributes: Mapping[str, object]) -> None:
-        """Store attributes of the trial, in their order."""
-        trial_id = self.trial_id(number)
-        for name, value in attributes.items():
-            self._store.storage.set_trial_user_attr(trial_id, name, value)
+        """Store attributes of the trial, in their order, and in one piece."""
+        *first, (last, value_of_last) = attributes.items()
+        self._write_with_the_next(number, dict(first))
+        self._store.storage.set_trial_user_attr(self.trial_id(number), last, value_of_last)
         self.refresh(number)
 
     def started(self, number: int, slot: int) -> None:
@@ -78,10 +121,8 @@ class Ledger:
 
     def original_of(self, number: int, student: StudentConfig) -> int | None:
         """Another trial of the very student that repeats none itself; None: there is none."""
-        for other in self.all():
-            if other.number != number and other.student == student and other.duplicate_of is None:
-                return other.number
-        return None
+        original = self._originals.get(student.model_dump_json())
+        return None if original == number else original
 
     def record_epoch(self, number: int, metrics: Mapping[str, float | None]) -> None:
         """Store the metrics after an epoch or a part of one; what comes again (after a restart) replaces itself."""
@@ -115,12 +156,34 @@ class Ledger:
             attributes[SPANS_ATTRIBUTE] = spans
         if reason is not None:
             attributes[REASON_ATTRIBUTE] = reason
-        self.write(number, attributes)
+        self._write_with_the_next(number, attributes)
         complete = state is optuna.trial.TrialState.COMPLETE
         values = [metrics[each.name] for each in self._objectives] if complete else None
         self._store.study.tell(number, values, state)  # type: ignore[arg-type]
         self.refresh(number)
         self._store.paths.checkpoint(number).unlink(missing_ok=True)
+
+    def _write_with_the_next(self, number: int, attributes: Mapping[str, object]) -> None:
+        trial_id = self.trial_id(number)
+        with self.with_the_next():
+            for name, value in attributes.items():
+                self._store.storage.set_trial_user_attr(trial_id, name, value)
+
+    def _keep(self, record: TrialRecord) -> None:
+        """The record takes the place of an older one."""
+        number, before = record.number, self._records.get(record.number)
+        self._records[number] = record
+        is_waiting = record.state is TrialState.WAITING
+        (self._waiting.add if is_waiting else self._waiting.discard)(number)
+        (self._counted.add if record.counts and not is_waiting else self._counted.discard)(number)
+        if record.student is None:
+            return
+        self._asked[number] = Asked(record.parameters, record.counts)
+        if before is None or before.student is None:
+            if record.duplicate_of is None:
+                self._originals.setdefault(record.student.model_dump_json(), number)
+            else:
+                self._repeats[record.duplicate_of].append(number)
 
     def _closed_spans(self, number: int) -> list[tuple[float, float | None]]:
         """The last one ends now, unless it has; an earlier one that was cut off keeps no end: it is unknown."""

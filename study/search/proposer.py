@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import Trial
 
 from search_spaces.space import SearchSpace
-from study.search.asking import Asked, Asking
+from study.search.asking import Asking
 from study.search.constraints import IsolatedMetrics, broken_by, first_broken
 from study.search.ledger import Ledger
 from study.search.process_ends import ProcessEnds
@@ -89,7 +89,7 @@ class Proposer:
     def is_finished(self) -> bool:
         """Whether the study has all its trials, and each has ended."""
         running = any(record.state is TrialState.RUNNING for record in self.records())
-        return not running and (self._num_counted() >= self._num_trials or self._is_exhausted())
+        return not running and (self._ledger.num_counted >= self._num_trials or self._is_exhausted())
 
     def records(self) -> Sequence[TrialRecord]:
         """All trials as last told."""
@@ -117,7 +117,7 @@ class Proposer:
                 return self._proposal(number, student)
         num_in_vain = 0
         while num_in_vain < self._max_in_vain:
-            if self._num_counted() >= self._num_trials or self._is_exhausted():
+            if self._ledger.num_counted >= self._num_trials or self._is_exhausted():
                 return None
             number, student = self._ask()
             is_duplicate = self._settle_duplicate(number)
@@ -187,13 +187,10 @@ class Proposer:
         """Whether so many asks in a row were in vain that the space seems to hold no other student."""
         return bool(self._store.study.user_attrs.get(EXHAUSTED_ATTRIBUTE, False))
 
-    def _num_counted(self) -> int:
-        return sum(record.counts and record.state is not TrialState.WAITING for record in self.records())
-
     def _ask(self) -> tuple[int, StudentConfig]:
-        waiting = [each.number for each in self.records() if each.state is TrialState.WAITING]
+        waiting = self._ledger.waiting
         number = min(waiting, default=len(self.records()))
-        self._store.study.sampler = self._asking.sampler(number, self._asked(), is_enqueued=bool(waiting))
+        self._store.study.sampler = self._asking.sampler(number, self._ledger.asked(), is_enqueued=bool(waiting))
         trial = self._store.study.ask()
         if trial.number != number:
             raise RuntimeError(
@@ -201,22 +198,19 @@ class Proposer:
             )
         return number, self._suggest(trial)
 
-    def _asked(self) -> list[Asked]:
-        """The trials that have been asked for, by number."""
-        return [Asked(each.parameters, each.counts) for each in self.records() if each.student is not None]
-
     def _configure_again(self, number: int) -> StudentConfig:
         """A driver died after it asked for the trial and before it stored the student: the same is asked again."""
         is_enqueued = self._ledger[number].origin is not None
-        self._store.study.sampler = self._asking.sampler(number, self._asked(), is_enqueued=is_enqueued)
+        self._store.study.sampler = self._asking.sampler(number, self._ledger.asked(), is_enqueued=is_enqueued)
         return self._suggest(Trial(self._store.study, self._ledger.trial_id(number)))
 
     def _suggest(self, trial: Trial) -> StudentConfig:
-        student = self._space.suggest(trial)
+        with self._ledger.with_the_next():
+            student = self._space.suggest(trial)
         training = student.training.model_copy(update={"seed": self._store.config.seed})
         student = student.model_copy(update={"training": training})
         number = trial.number
-        self._ledger.refresh(number)
+        self._ledger.refresh(number)  # it may be new
         original = self._ledger.original_of(number, student)
         self._ledger.write(
             number,
@@ -295,6 +289,6 @@ class Proposer:
         self._ledger.end(number, state, metrics, facts, reason)
         if self._stopping is not None:
             self._stopping.ended(self._ledger[number])
-        for record in self.records():
-            if record.duplicate_of == number and record.state is TrialState.RUNNING:
-                self._settle_duplicate(record.number)
+        for repeat in self._ledger.repeats(number):
+            if self._ledger[repeat].state is TrialState.RUNNING:
+                self._settle_duplicate(repeat)

@@ -1,5 +1,6 @@
 """The proposer as Ray Tune's searcher: asks one trial ahead, off Tune's thread, and tells what becomes of each."""
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, final
@@ -11,6 +12,9 @@ from study.search.slots import Slots
 from trainables.config import TrialAssignment
 from trainables.metrics import Metric, Source, is_metric, metric
 from trainables.records import RungAction
+
+# Of an assignment, what is read without the rest: for the trial's name, resources and limits.
+READ_BY_NAME = {"number", "num_stored_reports", "num_failures", "max_step_s", "cpus", "gpus"}
 
 
 @final
@@ -98,10 +102,13 @@ class StudySearcher(Searcher):
         assignment = self._assign(proposal)
         self._numbers[trial_id], self._shares[trial_id] = proposal.number, assignment.gpus
         self._limits[proposal.number] = assignment.max_step_s
-        return assignment.model_dump(mode="json")
+        # Tune copies, flattens and writes all of it again and again: what is as by default stays away.
+        return assignment.model_dump(mode="json", exclude_defaults=True) | assignment.model_dump(include=READ_BY_NAME)
 
     def _has_room(self, proposal: Proposal | None) -> bool:
         """Whether the GPUs have as much left as it asks for."""
+        if self._num_gpus == 0:
+            return True
         share = 0.0 if proposal is None else self._assign(proposal).gpus
         rounding = 1e-6  # 20 times 0.05 is more than 1
         return share == 0.0 or sum(self._shares.values()) + share <= self._num_gpus + rounding
@@ -144,9 +151,10 @@ class StudySearcher(Searcher):
 
 def of_training(result: dict[str, Any], own: tuple[Metric, ...]) -> dict[str, float | None]:
     """What an epoch changed, of the study's `own` metrics too: isolated ones are the same in each, with the trial."""
-    changed = {
-        name: value
-        for name, value in result.items()
-        if is_metric(name, own) and metric(name, own).source is not Source.ISOLATED
-    }
+    changed = {name: value for name, value in result.items() if _is_of_training(name, own)}
     return {"epoch": result["epoch"], **changed}
+
+
+@functools.cache
+def _is_of_training(name: str, own: tuple[Metric, ...]) -> bool:
+    return is_metric(name, own) and metric(name, own).source is not Source.ISOLATED

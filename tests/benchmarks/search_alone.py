@@ -1,10 +1,13 @@
 """The search stage alone, as `kd-study run` runs it, with a trial class that also notes what a benchmark asks for."""
 
+import contextlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ray import tune
 from rich.console import Console
 
 import search_spaces
@@ -21,12 +24,27 @@ from trainables.data.image_arrays import TrainingData
 from trainables.measurements import ProfilesRecord
 from trainables.models import build
 from trainables.records import TeacherRecord
-from trainables.student import StudentTrial
 from trainables.teacher_outputs import Split
 
+Around = Callable[[Launch], contextlib.AbstractContextManager[object]]
 
-def run_search(directory: Path, config: StudyConfig, data: TrainingData, trial: type[StudentTrial]) -> None:
-    """Search on the connected cluster; teacher and profiles are made up, so that no process but the trials' starts."""
+
+def run_search(
+    directory: Path,
+    config: StudyConfig,
+    data: TrainingData,
+    trial: type[tune.Trainable],
+    around: Around = contextlib.nullcontext,
+) -> None:
+    """Search on the connected cluster; teacher and profiles are made up, so that no process but the trials' starts.
+
+    Args:
+        directory: of the study, which is made.
+        config: of the study.
+        data: that its trials are given.
+        trial: the class that runs them.
+        around: what is entered before the search begins and left when it has ended.
+    """
     space = search_spaces.build(config.space)
     batch_sizes = tuple(space.training_batch_sizes())
     students = {model.key: architecture_profile(model, batch_sizes=batch_sizes) for model in space.architectures()}
@@ -37,7 +55,9 @@ def run_search(directory: Path, config: StudyConfig, data: TrainingData, trial: 
         patch.setattr(stages, "StudentTrial", trial)
         progress = Progress(store.paths, store.record, Console(file=io.StringIO()), config.search.num_trials)
         launch = Launch(store, space, data, trial_resources(config.resources), progress, lambda: False)
-        stages.search(launch, _untrained_teacher(store, data), profiles)
+        teacher = _untrained_teacher(store, data)
+        with around(launch):
+            stages.search(launch, teacher, profiles)
 
 
 def _untrained_teacher(store: StudyStore, data: TrainingData) -> TeacherRecord:

@@ -71,7 +71,15 @@ def check_shown(command: list[str]) -> None:
 
 
 def beat(progress: Progress, results: StudyResults, instruments: Instruments) -> None:
-    view = StudyView("study", progress.status(), progress.trials, results.objectives, {"CPU": 0.5}, lambda _: 1_000)
+    view = StudyView(
+        study="study",
+        status=progress.status(),
+        trials=progress.trials,
+        objectives=results.objectives,
+        devices={"CPU": 2.0},
+        held_by=lambda _: {"CPU": 1.0},
+        images_per_epoch=lambda _: 1_000,
+    )
     for reading in readings(view):
         instruments.gauges[reading.name].set(reading.value, dict(reading.tags))
 

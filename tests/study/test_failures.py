@@ -40,7 +40,8 @@ def stage(*refusals: BaseException) -> Callable[[], str]:
     def run() -> str:
         if left:
             cause = left.pop(0)
-            raise StageFailedError(f"{type(cause).__name__}: {cause}") from RayTaskError("task", "Traceback", cause)
+            of_ray = RayTaskError("task", "Traceback", cause)  # type: ignore[no-untyped-call]
+            raise StageFailedError(f"{type(cause).__name__}: {cause}") from of_ray
         return "done"
 
     return run

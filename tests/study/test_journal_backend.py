@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,3 +180,62 @@ def test_trial_is_asked_once_where_the_disk_said_after_the_write_that_it_was_ful
     assert study.ask().number == 0
     assert len(study.trials) == 1
     assert study.ask().number == 1
+
+
+def test_what_is_held_goes_to_the_disk_with_the_next_record_in_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, flushed = PatientJournal(tmp_path / "journal", patience()), list[int]()
+    fsync = os.fsync
+
+    def flush(descriptor: int) -> None:
+        flushed.append(descriptor)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    with backend.holding():
+        backend.append_logs([{"first": 1}])
+        backend.append_logs([{"second": 2}])
+    assert list(backend.read_logs(0)) == []
+    backend.append_logs([{"third": 3}])
+    backend.append_logs([{"fourth": 4}])
+    assert lines(tmp_path / "journal") == [{"first": 1}, {"second": 2}, {"third": 3}, {"fourth": 4}]
+    assert len(flushed) == 2
+
+
+def test_what_one_thread_holds_no_other_one_waits_for(tmp_path: Path) -> None:
+    """An epoch must be on the disk before it is told, whatever the thread that asks is at."""
+    backend = PatientJournal(tmp_path / "journal", patience())
+    with backend.holding():
+        backend.append_logs([{"asked": 1}])
+        other = threading.Thread(target=backend.append_logs, args=([{"epoch": 1}],))
+        other.start()
+        other.join()
+        assert lines(tmp_path / "journal") == [{"epoch": 1}]
+    backend.append_logs([{"asked": 2}])
+    assert lines(tmp_path / "journal") == [{"epoch": 1}, {"asked": 1}, {"asked": 2}]
+
+
+def test_what_was_held_when_an_exception_came_is_never_written(tmp_path: Path) -> None:
+    backend = PatientJournal(tmp_path / "journal", patience())
+
+    def ask() -> None:
+        with backend.holding():
+            backend.append_logs([{"asked": 1}])
+            raise ValueError("a space that cannot be sampled")
+
+    with pytest.raises(ValueError, match="a space that cannot be sampled"):
+        ask()
+    backend.append_logs([{"epoch": 1}])
+    assert lines(tmp_path / "journal") == [{"epoch": 1}]
+
+
+def test_records_of_another_writer_are_read_once_they_are_there(tmp_path: Path) -> None:
+    """A file that is as long as it was is not opened again."""
+    backend, other = PatientJournal(tmp_path / "journal", patience()), JournalFileBackend(str(tmp_path / "journal"))
+    backend.append_logs([{"ours": 1}])
+    assert list(backend.read_logs(0)) == [{"ours": 1}]
+    assert list(backend.read_logs(1)) == []
+    other.append_logs([{"theirs": 2}])
+    assert list(backend.read_logs(1)) == [{"theirs": 2}]
+    assert list(backend.read_logs(0)) == [{"ours": 1}, {"theirs": 2}]

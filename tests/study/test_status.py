@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from study import store as stores
 from study.locks import hold
-from study.progress import Progress, describe
+from study.progress import Progress, counts_by_state, describe, front_rows
 from study.status import find_studies, is_abandoned, read_status, status_view
 from tests.factories import study_config
 from trainables.metrics import metric
-from trainables.records import StatusRecord, TrialRecord, TrialState
+from trainables.records import ENDED, StatusRecord, StudyRecord, TrialRecord, TrialState
 from trainables.study_paths import StudyPaths
 from trainables.whole_files import write_record
 
@@ -208,3 +210,41 @@ def test_interrupted_write_leaves_the_old_record(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="no space left"):
         write_record(path, status(stage="search"))
     assert read_status(tmp_path).stage == "teach"
+
+
+@given(
+    events=st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.sampled_from([TrialState.RUNNING, *sorted(ENDED)]),
+            st.integers(0, 3),
+            st.integers(0, 3),
+        ),
+        max_size=20,
+    )
+)
+def test_status_after_any_events_is_that_of_all_trials_seen_at_once(
+    events: list[tuple[int, TrialState, int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What is carried from event to event is what a look through all of them gives."""
+    record = StudyRecord(
+        name="s",
+        created_at=datetime.now(UTC),
+        objectives=tuple(each.name for each in OBJECTIVES),
+        config={},
+        fingerprint="",
+        versions={},
+    )
+    paths = StudyPaths(tmp_path_factory.mktemp("study"))
+    progress = Progress(paths, record, Console(file=io.StringIO()), 6)
+    trials: dict[int, TrialRecord] = {}
+    for place, state, accuracy, latency in events:
+        number = min(place, len(trials))
+        if number in trials and trials[number].state in ENDED:
+            continue  # an end is final
+        spans = ((1.0, None),) if accuracy else ()
+        trials[number] = trial(number, state, accuracy=float(accuracy), latency=float(latency), spans=spans)
+        progress.show_trials(list(trials.values()), 6)
+    seen = progress.status()
+    assert seen.num_trials == counts_by_state(trials.values())
+    assert list(seen.front) == list(front_rows(list(trials.values()), OBJECTIVES))

@@ -1,0 +1,65 @@
+"""How often a trial makes its driver wait for the disk, and what a write that was torn leaves."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.study.test_proposer import FACTS, cnn_space, finish, metrics, proposer
+
+
+def test_an_epoch_is_one_write_and_an_end_with_all_its_facts_one_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the disk: what is written apart would be most of what a trial costs its driver."""
+    fsync, flushed = os.fsync, list[int]()
+
+    def writes() -> int:
+        counted = len(flushed)
+        flushed.clear()
+        return counted
+
+    def flush(descriptor: int) -> None:
+        flushed.append(descriptor)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    with proposer(tmp_path, cnn_space(), search={"num_trials": 8, "sampler": "random"}) as each:
+        for _ in range(7):
+            proposal = each.next()
+            assert proposal is not None
+            finish(each, proposal)
+        writes()
+        last = each.next()
+        assert last is not None
+        assert writes() == 2  # the trial, and what it is
+        each.started(last.number, 0)
+        assert writes() == 1
+        each.record_epoch(last.number, metrics(last.number))
+        assert writes() == 1
+        each.complete(last.number, metrics(last.number), FACTS)
+        assert writes() == 1
+
+
+def test_end_that_was_torn_at_any_record_is_told_again(tmp_path: Path) -> None:
+    """Its records are written in one piece; a machine that loses power may still leave some of them."""
+    journal = tmp_path / "study" / "optuna.journal"
+    with proposer(tmp_path / "study", cnn_space(), search={"num_trials": 1, "sampler": "random"}) as each:
+        only = each.next()
+        assert only is not None
+        each.started(only.number, 0)
+        each.record_epoch(only.number, metrics(only.number))
+        before = journal.read_bytes()
+        each.complete(only.number, metrics(only.number), FACTS)
+        expected = each.records()[only.number]
+    records = journal.read_bytes()[len(before) :].splitlines(keepends=True)
+    assert len(records) == 4  # metrics, facts, spans, state
+    for count in range(len(records)):
+        journal.write_bytes(before + b"".join(records[:count]) + records[count][:5])
+        with proposer(tmp_path / "study", cnn_space(), search={"num_trials": 1, "sampler": "random"}) as each:
+            again = each.going_on() or each.next()
+            assert again is not None
+            assert again.number == only.number
+            each.complete(only.number, metrics(only.number), FACTS)
+            told = each.records()[only.number]
+        assert (told.state, told.metrics, told.facts) == (expected.state, expected.metrics, expected.facts)
