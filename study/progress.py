@@ -16,6 +16,7 @@ from rich.text import Text
 
 from analysis.pareto import front
 from study.status import format_parameters, format_value, status_view
+from trainables.config import StudentConfig
 from trainables.metrics import Metric
 from trainables.records import ENDED, StatusRecord, StudyRecord, TrialRecord, TrialState
 from trainables.study_paths import StudyPaths
@@ -42,6 +43,7 @@ class Progress:
         self._stage, self._detail = "teach", ""
         self._teachers: str | None = None
         self._trials: Sequence[TrialRecord] = ()
+        self.gpu_share: Callable[[StudentConfig], float] | None = None  # of each student, once it is planned
         self._counts = Counter[str]()  # by state, as people are told
         self._front: tuple[TrialRecord, ...] = ()
         self._ended = set[int]()

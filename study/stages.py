@@ -156,7 +156,9 @@ def with_planned_shares(launch: Launch, profiles: ProfilesRecord) -> Launch:
     shares = planned_shares(profiles, resident_mib(config, launch.data, profiles))
     for words in share_words(shares):
         launch.progress.line(f"GPU shares as planned: {words}")
-    return replace(launch, resources=with_shares(resources, config.resources, shares))
+    planned = with_shares(resources, config.resources, shares)
+    launch.progress.gpu_share = planned.share
+    return replace(launch, resources=planned)
 
 
 def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> None:

@@ -1,5 +1,7 @@
 """What the teacher says of its students' views: stored before the search where that was chosen, and read from there."""
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -122,7 +124,7 @@ def _check_room(folder: Path, num_bytes: int) -> None:
         raise StageFailedError(
             f"{folder}: the teacher's logits on its students' views take {size_text(num_bytes)}, and {size_text(free)} "
             "are free there: make room, and resume the study"
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _record(choice: OutputsChoice) -> OutputsRecord:

@@ -18,6 +18,8 @@ from trainables.verification import VerificationInputs, load_test_split, teacher
 from trainables.verified import PlannedRun, Role, SplitMetrics, VerificationRecord, VerifiedRun
 from trainables.whole_files import write_record
 
+LONGEST_CANCEL_S = 30.0
+
 
 def verify(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> None:
     """Train again what stands on the front now, and read it on the test images; runs that are stored stand.
@@ -138,20 +140,31 @@ def _made(
     resources = launch.resources
     waiting = deque(runs)
     running: dict[ray.ObjectRef[VerifiedRun], PlannedRun] = {}
-    while waiting or running:
-        while waiting and len(running) < resources.num_slots:
-            planned = waiting.popleft()
-            share, context_mib = resources.share(planned.student), profiles.context_mib(planned.student)
-            verification = task(verify_student, cpus=resources.cpus, gpus=share)
-            made = verification.remote(planned, inputs, launch.store.paths, resources.cpus, share, context_mib)
-            running[made] = planned
-        for made in ray.wait(list(running))[0]:
-            planned = running.pop(made)
-            try:
-                run: VerifiedRun = result_of(made)
-            except StageFailedError as error:
-                raise StageFailedError(f"{_who(planned)}: {error}") from error
-            yield run
+    try:
+        while waiting or running:
+            while waiting and len(running) < resources.num_slots:
+                planned = waiting.popleft()
+                share, context_mib = resources.share(planned.student), profiles.context_mib(planned.student)
+                verification = task(verify_student, cpus=resources.cpus, gpus=share)
+                made = verification.remote(planned, inputs, launch.store.paths, resources.cpus, share, context_mib)
+                running[made] = planned
+            for made in ray.wait(list(running))[0]:
+                planned = running.pop(made)
+                try:
+                    run: VerifiedRun = result_of(made)
+                except StageFailedError as error:
+                    raise StageFailedError(f"{_who(planned)}: {error}") from error
+                yield run
+    finally:
+        _cancel(list(running))
+
+
+def _cancel(running: Sequence["ray.ObjectRef[VerifiedRun]"]) -> None:
+    """Another one has failed: the stage may be tried again, and no two processes are to train the same."""
+    for made in running:
+        ray.cancel(made, force=True)
+    if running:
+        ray.wait(list(running), num_returns=len(running), timeout=LONGEST_CANCEL_S)
 
 
 def _described(run: VerifiedRun) -> str:

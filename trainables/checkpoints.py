@@ -6,7 +6,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -56,6 +58,21 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], *, metadata: Mapping
             save_file(whole, temporary, dict(metadata or {}))
         except SafetensorError as error:  # its word for any error of the disk
             raise OSError(errno.EIO, str(error), str(path)) from error
+
+
+def save_array(path: Path, array: NDArray[np.generic]) -> None:
+    """Write an array as .npy.
+
+    Raises:
+        OSError: the store cannot be written to; what stood there does.
+    """
+    with replacing(path) as temporary:
+        try:
+            np.save(temporary, array)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise OSError(errno.EIO, str(error), str(path)) from error  # NumPy's own, of a file that took a part
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

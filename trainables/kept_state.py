@@ -2,15 +2,17 @@
 
 import logging
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast, final
 
 import torch
+from torch import Tensor
 
-from trainables.checkpoints import load_state, save_state
+from trainables.checkpoints import load_state, save_state, save_weights
 
-_REPORTS = "reports"
+_REPORTS, _WRITER = "reports", "writer"
 
 logger = logging.getLogger(__name__)
 
@@ -26,15 +28,22 @@ class KeptState:
     A node that is cut off is given up, and its trials go on elsewhere, while their processes there may still train, and
     write once more when the store answers again. On another device an epoch is not the same to the last bit: weights
     must be of the process whose numbers are told.
+
+    Args:
+        path: of the state.
+        weights: where those of the finished student go.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, weights: Path) -> None:
         self._path = path
+        self._weights = weights
+        self._token = secrets.token_hex(8)  # in what this process writes
         self._left: tuple[int, int] | None = None  # which file this process has read or written last
+        self._weights_left: tuple[int, int] | None = None
 
     def load(self, device: torch.device) -> dict[str, object] | None:
         """The state that stands there; None where there is none, or none that can be read."""
-        self._left = _which(self._path)
+        self._left, self._weights_left = _which(self._path), _which(self._weights)
         return None if self._left is None else self._read(device)
 
     def check(self, num_reports: int) -> None:
@@ -47,16 +56,25 @@ class KeptState:
             OvertakenError: somebody has, or the trial has ended elsewhere, and its state is gone.
         """
         there = _which(self._path)
-        if there == self._left:
+        is_gone = there is None and self._left is not None
+        has_ended = is_gone or _which(self._weights) != self._weights_left
+        if there == self._left and not has_ended:
             return
         state = None if there is None else self._read(torch.device("cpu"))
-        if there is None or (state is not None and len(cast("Sequence[object]", state[_REPORTS])) >= num_reports):
-            what = "has ended" if there is None else f"has come to report {num_reports}"
+        if state is not None and state.get(_WRITER) == self._token:  # the store took it, and then did not answer
+            return
+        if has_ended or (state is not None and len(cast("Sequence[object]", state[_REPORTS])) >= num_reports):
+            what = "has ended" if has_ended else f"has come to report {num_reports}"
             raise OvertakenError(f"the trial {what} in another process: this one leaves nothing")
+
+    def save_weights(self, weights: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+        """Write the finished student's weights, before the state that says so."""
+        save_weights(self._weights, weights, metadata=metadata)
+        self._weights_left = _which(self._weights)
 
     def save(self, run: Mapping[str, object], reports: Sequence[object]) -> None:
         """Write the state of the training, and what was reported of it."""
-        save_state(self._path, {"run": run, _REPORTS: reports})
+        save_state(self._path, {"run": run, _REPORTS: reports, _WRITER: self._token})
         self._left = _which(self._path)
 
     def _read(self, device: torch.device) -> dict[str, object] | None:

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import math
 import os
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ PASSING = frozenset(
     }
 )
 LONGEST_WAIT_S = 10.0
+LONGEST_ATTEMPT_S = 60.0  # that is counted as waiting, where what is tried again works for long before it writes
 
 logger = logging.getLogger(__name__)
 _Done = TypeVar("_Done")
@@ -73,7 +73,8 @@ class Patience:
             StoreUnwritableError: it was refused for all the time.
             OSError: it was refused for a reason that does not pass.
         """
-        until, wait_s = math.inf, 0.5
+        left_s: float | None = None  # None: it has not been refused
+        wait_s, waited_s, refused_at = 0.5, 0.0, 0.0
         while True:
             try:
                 done = act()
@@ -81,18 +82,21 @@ class Patience:
                 if not is_passing(error) or self._seconds == 0.0:
                     raise
                 now = self._clock()
-                if until == math.inf:
-                    until = now if self.given_up is not None else now + self._seconds
-                    if until > now:
+                if left_s is None:
+                    left_s = 0.0 if self.given_up is not None else self._seconds
+                    if left_s > 0.0:
                         self.tell(f"{self._refused(error)}: trying again for {self._minutes}")
-                if now >= until:
+                else:
+                    left_s -= min(now - refused_at, waited_s + LONGEST_ATTEMPT_S)
+                if left_s <= 0.0:
                     text = f"{self._refused(error)}, for {self._minutes}"
                     self.given_up = StoreUnwritableError(error.errno, text)
                     raise self.given_up from error
-                self._sleep(min(wait_s, until - now))
+                refused_at, waited_s = now, min(wait_s, left_s)
+                self._sleep(waited_s)
                 wait_s = min(2.0 * wait_s, LONGEST_WAIT_S)
             else:
-                if until != math.inf:
+                if left_s is not None:
                     self.tell(f"{self._store} can be written to again")
                 return done
 

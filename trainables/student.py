@@ -9,7 +9,6 @@ import torch
 from ray import tune
 
 from trainables import logit_metrics
-from trainables.checkpoints import save_weights
 from trainables.config import TrialAssignment
 from trainables.data.image_arrays import TrainingData
 from trainables.hang_limit import ended_when_hanging
@@ -99,17 +98,16 @@ class StudentTrial(tune.Trainable):
         self._reports = []
         self._untold = []
         assigned = self._assignment
-        self._kept = KeptState(Path(assigned.checkpoint))
+        self._kept = KeptState(Path(assigned.checkpoint), Path(assigned.weights))
         self._patience = Patience(f"the state of trial {assigned.number}", assigned.patience_s)
         take_share(self._device, cpus=assigned.cpus, gpus=assigned.gpus, context_mib=assigned.context_mib)
 
     def _keep(self, run: DistillationRun) -> None:
         """Leave the state after an epoch on the store; after the last one the weights, and these first."""
-        assigned = self._assignment
         self._kept.check(len(self._reports))
         if run.is_finished:
             weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
-            save_weights(Path(assigned.weights), weights, metadata={"trial": str(assigned.number)})
+            self._kept.save_weights(weights, {"trial": str(self._assignment.number)})
         self._kept.save(run.state_dict(), self._reports)
 
     def _why(self, error: Exception) -> str:

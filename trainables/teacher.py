@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.checkpoints import load_weights, save_weights
+from trainables.checkpoints import load_weights, save_array, save_weights
 from trainables.config import LossConfig, ModelConfig
 from trainables.data.image_arrays import TrainingData
 from trainables.hardware.device import select_device
@@ -20,7 +20,6 @@ from trainables.study_paths import TeacherPaths
 from trainables.teacher_config import AssistantConfig, TeacherConfig
 from trainables.teacher_outputs import Split, Teacher, TeacherArrays
 from trainables.training import DeviceData, DistillationRun
-from trainables.whole_files import replacing
 
 
 def train_teacher(
@@ -161,8 +160,7 @@ def _stored(
     evaluated = run.evaluate(Split.VALIDATION)
     save_weights(paths.weights, {name: tensor.cpu() for name, tensor in run.model.state_dict().items()})
     for split in (Split.TRAIN, Split.VALIDATION):
-        with replacing(paths.logits(split)) as temporary:
-            np.save(temporary, run.all_logits(split).numpy())
+        save_array(paths.logits(split), run.all_logits(split).numpy())
     return TeacherRecord(
         model=model,
         num_parameters=num_parameters(run.model),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from trainables.checkpoints import save_array
 from trainables.config import AugmentationConfig, Frozen
 from trainables.data.image_arrays import TrainingData
 from trainables.data.views import EpochViews
@@ -22,7 +23,6 @@ from trainables.later_fields import without_later_fields
 from trainables.study_paths import TeacherPaths
 from trainables.teacher_outputs import Batch, LiveTeacher, Split, Teacher, TeacherArrays, ViewTable
 from trainables.training import EVALUATION_BATCH_SIZE, DeviceData
-from trainables.whole_files import replacing
 
 
 class ViewSet(Frozen):
@@ -78,8 +78,7 @@ def store_views(
                 logits_NC = view_logits(network, on_device, view_set, view)
             if not torch.isfinite(logits_NC).all():
                 raise ValueError(f"{teacher.model.key}: an output on view {view} of the training images is not finite")
-            with replacing(file) as temporary:
-                np.save(temporary, logits_NC.numpy())
+            save_array(file, logits_NC.numpy())
             yield time.perf_counter() - started
 
 

@@ -1,6 +1,7 @@
 """The trials of a study as its storage has them, and what is written of each: one writer, every write read back."""
 
 import contextlib
+import json
 import math
 import time
 from collections import defaultdict
@@ -11,6 +12,7 @@ import optuna
 
 from study.journal_backend import DriversJournal
 from study.search.asking import Asked
+from study.search.samplers import SAMPLERS
 from study.store import StudyStore
 from trainables.config import StudentConfig
 from trainables.metrics import Metric
@@ -45,7 +47,7 @@ class Ledger:
         self._records = dict[int, TrialRecord]()
         self._asked = dict[int, Asked]()
         self._waiting = set[int]()
-        self._originals = dict[str, int]()  # by the student as JSON
+        self._originals = dict[str, int]()  # by `_key`
         self._repeats = defaultdict[int, list[int]](list)
         self._counted = set[int]()
         self._heard = dict[int, float]()  # when a trial began or last told of an epoch, by the monotonic clock
@@ -121,7 +123,7 @@ class Ledger:
 
     def original_of(self, number: int, student: StudentConfig) -> int | None:
         """Another trial of the very student that repeats none itself; None: there is none."""
-        original = self._originals.get(student.model_dump_json())
+        original = self._originals.get(_key(student))
         return None if original == number else original
 
     def record_epoch(self, number: int, metrics: Mapping[str, float | None]) -> None:
@@ -156,7 +158,10 @@ class Ledger:
             attributes[SPANS_ATTRIBUTE] = spans
         if reason is not None:
             attributes[REASON_ATTRIBUTE] = reason
-        self._write_with_the_next(number, attributes)
+        if self._store.config.search.sampler in SAMPLERS:
+            self._write_with_the_next(number, attributes)
+        else:  # of one's own, which may look at the trial before its state is told
+            self.write(number, attributes)
         complete = state is optuna.trial.TrialState.COMPLETE
         values = [metrics[each.name] for each in self._objectives] if complete else None
         self._store.study.tell(number, values, state)  # type: ignore[arg-type]
@@ -181,7 +186,7 @@ class Ledger:
         self._asked[number] = Asked(record.parameters, record.counts)
         if before is None or before.student is None:
             if record.duplicate_of is None:
-                self._originals.setdefault(record.student.model_dump_json(), number)
+                self._originals.setdefault(_key(record.student), number)
             else:
                 self._repeats[record.duplicate_of].append(number)
 
@@ -196,3 +201,16 @@ class Ledger:
 def _finite(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
     """What is not a finite number is unknown: JSON has no word for it, and no table should."""
     return {name: value if value is None or math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def _key(student: StudentConfig) -> str:
+    """The same for students that are equal: 2 is 2.0, and the order of options says nothing."""
+    return json.dumps(_equal_numbers(student.model_dump(mode="json")), sort_keys=True)
+
+
+def _equal_numbers(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _equal_numbers(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_equal_numbers(each) for each in value]
+    return float(value) if isinstance(value, int) else value

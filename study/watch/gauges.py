@@ -95,7 +95,8 @@ class Gauges:
         self._is_first = False
 
     def _held_by(self, student: StudentConfig) -> dict[str, float]:
-        return {"GPU": self._resources.share(student), "CPU": float(self._resources.cpus)}
+        gpu_share = self._progress.gpu_share or self._resources.share
+        return {"GPU": gpu_share(student), "CPU": float(self._resources.cpus)}
 
     def _observe(self, trial: TrialRecord, place: int) -> None:
         speed = images_per_second(trial, place, self._images_per_epoch)

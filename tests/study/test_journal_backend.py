@@ -5,8 +5,7 @@ import json
 import os
 import resource
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from study import store as stores
 from study.journal_backend import PatientJournal
 from tests.factories import study_config
+from tests.full_disk import no_file_above
 from trainables.patience import Patience, StoreUnwritableError
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -30,17 +30,6 @@ def patience(sleep: Callable[[float], None] = lambda _: None, seconds: float = 6
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-@contextmanager
-def no_file_above(num_bytes: int) -> Iterator[None]:
-    """What a quota does; the kernel writes what still goes, as on a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_records_are_optunas_own_byte_for_byte(tmp_path: Path) -> None:

@@ -224,6 +224,19 @@ def test_duplicate_is_told_the_same_values_is_not_trained_and_does_not_count(tmp
         assert not duplicate.may_stand_on_a_front
 
 
+def test_students_that_are_equal_are_duplicates_however_their_numbers_and_options_are_written(tmp_path: Path) -> None:
+    ways = iter([{"width": 2, "kernel": 3}, {"kernel": 3, "width": 2.0}, {"kernel": 3, "width": 1}])
+
+    class Written(TwoStudents):
+        def suggest(self, trial: optuna.Trial) -> StudentConfig:
+            student = super().suggest(trial)
+            return student.model_copy(update={"model": ModelConfig(name="cnn", options=next(ways))})
+
+    with proposer(tmp_path, Written(), search={"num_trials": 2, "sampler": "random"}) as each:
+        run_all(each)
+        assert [record.duplicate_of for record in each.records()] == [None, 0, None]
+
+
 def test_duplicate_of_a_running_trial_is_told_when_that_one_ends(tmp_path: Path) -> None:
     with proposer(tmp_path, TwoStudents(), search={"num_trials": 3, "sampler": "random"}) as each:
         first, second = each.next(), each.next()

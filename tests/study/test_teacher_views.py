@@ -17,6 +17,7 @@ from study import teach as teaching
 from study import teacher_views as stage
 from study.cluster import TrialResources
 from study.errors import StageFailedError
+from study.failures import refusal_of
 from study.launch import Launch
 from study.progress import Progress
 from study.store import StudyStore
@@ -182,8 +183,9 @@ def test_disk_without_room_fails_the_step_before_the_teacher_runs(
 ) -> None:
     made = Stage(store)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4319))
-    with pytest.raises(StageFailedError, match=r"views take 4 KiB, and 4 KiB are free there: make room"):
+    with pytest.raises(StageFailedError, match=r"views take 4 KiB, and 4 KiB are free there: make room") as raised:
         made.search_teacher()
+    assert refusal_of(raised.value) is not None  # it is waited for
     assert tasks.asked == ["train_teacher"]
 
 

@@ -57,6 +57,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self.asked: list[PlannedRun] = []
+        self.cancelled: list[Done] = []
         self.failing: Exception | None = None
 
     def task(self, function: Callable[..., Any], **_: Any) -> "Tasks":
@@ -75,8 +76,12 @@ class Tasks:
     def put(self, value: Any) -> Any:
         return value
 
-    def wait(self, running: list[Done]) -> tuple[list[Done], list[Done]]:
+    def wait(self, running: list[Done], **_: Any) -> tuple[list[Done], list[Done]]:
         return running[:1], running[1:]
+
+    def cancel(self, made: Done, *, force: bool) -> None:
+        assert force
+        self.cancelled.append(made)
 
 
 @pytest.fixture
@@ -218,6 +223,7 @@ def test_task_that_fails_is_named_with_its_student(store: StudyStore, tasks: Tas
     ):
         verify(store)
     assert not store.paths.verification_json.exists()
+    assert len(tasks.cancelled) == 1  # on the other slot: it is not to train beside its own second try
 
 
 def test_without_students_the_test_images_are_not_read(

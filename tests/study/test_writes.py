@@ -1,11 +1,36 @@
 """How often a trial makes its driver wait for the disk, and what a write that was torn leaves."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
+from optuna.trial import FrozenTrial, TrialState
 
-from tests.study.test_proposer import FACTS, cnn_space, finish, metrics, proposer
+from study.search.samplers import Proposals, SamplingContext
+from tests.study.test_proposer import FACTS, cnn_space, finish, metrics, proposer, run_all
+from trainables.records import METRICS_ATTRIBUTE
+
+SEEN: list[Mapping[str, object]] = []
+
+
+class Seeing(optuna.samplers.RandomSampler):
+    """Looks at a trial before its state is told, as a function of constraints does."""
+
+    def after_trial(
+        self,
+        study: optuna.Study,  # noqa: ARG002 - Optuna's signature
+        trial: FrozenTrial,
+        state: TrialState,  # noqa: ARG002
+        values: Sequence[float] | None,  # noqa: ARG002
+    ) -> None:
+        SEEN.append(trial.user_attrs[METRICS_ATTRIBUTE])
+
+
+def seeing(context: SamplingContext) -> Proposals:  # noqa: ARG001 - one signature
+    return lambda seed, fixed: Seeing(seed % 2**32)  # noqa: ARG005 - as above
 
 
 def test_an_epoch_is_one_write_and_an_end_with_all_its_facts_one_more(
@@ -63,3 +88,11 @@ def test_end_that_was_torn_at_any_record_is_told_again(tmp_path: Path) -> None:
             each.complete(only.number, metrics(only.number), FACTS)
             told = each.records()[only.number]
         assert (told.state, told.metrics, told.facts) == (expected.state, expected.metrics, expected.facts)
+
+
+def test_sampler_of_ones_own_sees_what_a_trial_came_to_before_its_end_is_told(tmp_path: Path) -> None:
+    SEEN.clear()
+    search: dict[str, Any] = {"num_trials": 3, "sampler": "tests.study.test_writes:seeing"}
+    with proposer(tmp_path, cnn_space(), search=search) as each:
+        told = [metrics(proposal.number) for proposal in run_all(each)]
+    assert told == SEEN

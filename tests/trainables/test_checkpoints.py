@@ -1,11 +1,15 @@
 """States and weights on disk: whole or not at all, and nothing executed."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from trainables.checkpoints import load_state, load_weights, save_state, save_weights
+from tests.full_disk import no_file_above
+from trainables.checkpoints import load_state, load_weights, save_array, save_state, save_weights
+from trainables.patience import is_passing
 
 
 class Bomb:
@@ -63,3 +67,21 @@ def test_torn_weights_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"\x00" * 20)
     with pytest.raises(ValueError, match=r"weights\.safetensors: not a readable safetensors file"):
         load_weights(path)
+
+
+def test_disk_that_takes_a_part_of_a_file_is_told_as_one_that_is_waited_for(tmp_path: Path) -> None:
+    """NumPy, torch and safetensors each have a word of their own for it."""
+    large = torch.zeros(100_000)
+    writers: dict[str, Callable[[Path], None]] = {
+        "array.npy": lambda path: save_array(path, large.numpy()),
+        "state.pt": lambda path: save_state(path, {"w": large}),
+        "weights.safetensors": lambda path: save_weights(path, {"w": large}),
+    }
+    for name, write in writers.items():
+        (tmp_path / name).write_bytes(b"as it was")
+        with no_file_above(50_000), pytest.raises(OSError) as refused:  # noqa: PT011 - the kind is what is asked
+            write(tmp_path / name)
+        assert is_passing(refused.value), name
+        assert (tmp_path / name).read_bytes() == b"as it was"
+    save_array(tmp_path / "array.npy", np.arange(3))
+    assert np.load(tmp_path / "array.npy").tolist() == [0, 1, 2]

@@ -1,5 +1,7 @@
 """Two processes of one trial, the first given up and late: what they leave is of one process."""
 
+import errno
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ import torch
 from tests.factories import student
 from tests.trainables.test_student import BareTrial, assignment, steps
 from tests.trainables.test_teacher import train
+from trainables import kept_state
+from trainables.checkpoints import save_state
 from trainables.config import LossConfig
 from trainables.kept_state import OvertakenError
 from trainables.student import StudentTrial
@@ -67,6 +71,38 @@ def test_process_that_comes_late_leaves_the_weights_of_a_trial_that_has_ended(
         late.step()
     assert paths.student_weights(0).read_bytes() == left
     assert not paths.checkpoint(0).exists()
+
+
+def test_process_that_was_held_up_in_its_first_epoch_leaves_the_weights_of_a_trial_that_has_ended(
+    tmp_path: Path, arrays: TeacherArrays
+) -> None:
+    late = begun(tmp_path, arrays, 0)
+    late._run = late._resumed_run()
+    paths = StudyPaths(tmp_path)
+    steps(begun(tmp_path, arrays, 0))
+    paths.checkpoint(0).unlink()
+    left = paths.student_weights(0).read_bytes()
+    with pytest.raises(OvertakenError, match="has ended in another process"):
+        late.step()
+    assert paths.student_weights(0).read_bytes() == left
+    assert not paths.checkpoint(0).exists()
+
+
+def test_state_that_the_store_took_without_an_answer_is_this_processes_own(
+    tmp_path: Path, arrays: TeacherArrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = begun(tmp_path, arrays, 0)
+    trial.step()
+    refusals = [True]
+
+    def taken(path: Path, state: Mapping[str, object]) -> None:
+        save_state(path, state)
+        if refusals and refusals.pop():
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(kept_state, "save_state", taken)
+    assert [report["epoch"] for report in steps(trial)] == [2, 3]
+    assert not refusals
 
 
 def test_where_the_given_up_process_was_faster_the_trial_goes_on_from_what_it_left(

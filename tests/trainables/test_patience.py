@@ -44,6 +44,27 @@ def test_write_that_is_refused_for_a_while_is_made_and_told_of_twice(number: int
     ]
 
 
+def test_work_between_two_refusals_is_counted_as_a_minute_of_waiting_at_most() -> None:
+    """A stage that goes on for an hour after its first refusal has not waited for one."""
+    store = Store(3)
+
+    def work() -> str:
+        store.now += 3_600.0
+        return store.write()
+
+    assert store.patience(600.0).run(work) == "written"
+    assert store.waits == [0.5, 1.0, 2.0]
+    always = Store(1_000)
+
+    def always_in_vain() -> str:
+        always.now += 3_600.0
+        return always.write()
+
+    with pytest.raises(StoreUnwritableError, match="for 10 min"):
+        always.patience(600.0).run(always_in_vain)
+    assert always.now <= 12 * 3_600.0
+
+
 def test_what_is_refused_for_all_the_time_is_given_up_and_the_next_refusal_is_final_at_once() -> None:
     store = Store(1_000)
     patience = store.patience(60.0)

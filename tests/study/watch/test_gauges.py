@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,9 @@ def test_planned_shares_of_a_gpu_are_added_up(tmp_path: Path, monkeypatch: pytes
     shares = dict(zip(sizes, (0.5, 0.125), strict=True))
     resources = TrialResources(cpus=1, gpus=0.125, num_slots=8, num_gpus=2, is_planned=True, shares=shares)
     with stores.create(tmp_path, study_config()) as store:
-        watched = Watched(Progress(store.paths, store.record, Console(file=io.StringIO()), 4), resources)
+        unplanned = replace(resources, gpus=0.25, shares={})
+        watched = Watched(Progress(store.paths, store.record, Console(file=io.StringIO()), 4), unplanned)
+        watched.progress.gpu_share = resources.share  # planned after the watch began
         watched.progress.show_trials(at_work, 4)
         watched.watcher.beat()
     told = {tags["device"]: value for value, tags in watched.gauges["kd_study_device_share_fraction"].seen}
