@@ -113,7 +113,7 @@ def assert_the_same(theirs: StudyResults, ours: StudyResults, their_paths: Study
         assert weights.keys() == expected.keys()
         assert all(torch.equal(weights[name], expected[name]) for name in expected)
     assert front(theirs) == front(ours)
-    assert tested(theirs) == tested(ours)
+    assert accuracies_on_test(theirs) == accuracies_on_test(ours)
 
 
 def front(study: StudyResults) -> set[tuple[str, float | None, float | None]]:
@@ -124,7 +124,7 @@ def front(study: StudyResults) -> set[tuple[str, float | None, float | None]]:
     }
 
 
-def tested(study: StudyResults) -> list[tuple[str, int, float]]:
+def accuracies_on_test(study: StudyResults) -> list[tuple[str, int, float]]:
     assert study.verification is not None
     return sorted(
         (run.fingerprint, run.seed_index, run.on_test.accuracy) for run in study.verification.runs if run.on_test
