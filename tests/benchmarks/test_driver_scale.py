@@ -63,7 +63,8 @@ def run_driver(kind: str, folder: Path, counts: tuple[int, ...]) -> tuple[Mark, 
         str(folder / f"{kind}-{max(counts)}"),
     ]
     done = subprocess.run([*command, *map(str, counts)], cwd=TOP, check=True, stdout=subprocess.PIPE, text=True)
-    *marks, whole = [Mark(**json.loads(line)) for line in done.stdout.splitlines()]
+    told = [line for line in done.stdout.splitlines() if line.startswith("{")]  # Ray writes warnings beside them
+    *marks, whole = [Mark(**json.loads(line)) for line in told]
     return whole, {mark.num_trials: mark for mark in marks}
 
 
