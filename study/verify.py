@@ -1,7 +1,8 @@
 """The verify stage: students of the front and their partners trained again, as many at once as there are slots."""
 
+import contextlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import ray
 
@@ -122,11 +123,12 @@ def _train(
     num_made = 0
     for taught_by, runs in taught(launch, teacher, missing):
         inputs = ray.put(VerificationInputs(launch.data, taught_by, test, logits_NC, metrics))
-        for run in _made(launch, profiles, runs, inputs):
-            known[run.fingerprint] = run
-            num_made += 1
-            launch.progress.detail(f"{num_made}/{len(missing)}  {_described(run)}")
-        del taught_by, inputs  # else a seed's views lie in memory beside the next one's
+        with contextlib.closing(_made(launch, profiles, runs, inputs)) as made:
+            for run in made:
+                known[run.fingerprint] = run
+                num_made += 1
+                launch.progress.detail(f"{num_made}/{len(missing)}  {_described(run)}")
+        del taught_by, inputs, made  # else a seed's views lie in memory beside the next one's
     return on_test
 
 
@@ -135,8 +137,8 @@ def _made(
     profiles: ProfilesRecord,
     runs: Sequence[PlannedRun],
     inputs: "ray.ObjectRef[VerificationInputs]",
-) -> Iterator[VerifiedRun]:
-    """The runs as they are finished."""
+) -> Generator[VerifiedRun, None, None]:
+    """The runs as they are finished; closed before the last one, those at work are ended."""
     resources = launch.resources
     waiting = deque(runs)
     running: dict[ray.ObjectRef[VerifiedRun], PlannedRun] = {}
@@ -160,7 +162,7 @@ def _made(
 
 
 def _cancel(running: Sequence["ray.ObjectRef[VerifiedRun]"]) -> None:
-    """Another one has failed: the stage may be tried again, and no two processes are to train the same."""
+    """End these: the stage may be tried again, and no two processes are to train the same."""
     for made in running:
         ray.cancel(made, force=True)
     if running:

@@ -17,6 +17,15 @@ SMALL = (
     "teacher.training.epochs=1",
 )
 
+# Of a study whose numbers nobody looks at, as the end of its TOML.
+QUICK_PROFILE = """
+[profile]
+inference_batch_sizes = [1]
+seconds_per_batch_size = 0.1
+seconds_per_training_batch_size = 0.1
+max_attempts = 1
+"""
+
 
 # Whoever runs the tests in the background has told them to ignore Ctrl-C, and what they start with them.
 PROGRAM = """

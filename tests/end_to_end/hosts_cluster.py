@@ -13,7 +13,7 @@ import yaml
 
 from analysis.stored_trials import stored_trials
 from tests.end_to_end import placed_losses
-from tests.end_to_end.conftest import kd_study, overrides
+from tests.end_to_end.conftest import QUICK_PROFILE, kd_study, overrides
 from tests.end_to_end.hosts import Host, connected_hosts
 from tests.end_to_end.placed_losses import NODE, PLACES, Place, places
 from tests.end_to_end.ray_head import insider, running_node, written_token
@@ -27,7 +27,8 @@ NUM_EPOCHS = 4
 NUM_IMAGES, BATCH_SIZE = 600, 60
 SECONDS_AN_EPOCH = NUM_IMAGES / BATCH_SIZE * placed_losses.SECONDS_A_STEP
 
-STUDY = f"""
+STUDY = (
+    f"""
 name = "hosts"
 dataset = {{ num_validation_images = 100, max_train_images = {NUM_IMAGES} }}
 teacher = {{ model = {{ name = "cnn", options = {{ width = 2 }} }}, training = {{ epochs = 1 }} }}
@@ -42,13 +43,9 @@ widths = [1]
 batch_sizes = [{BATCH_SIZE}]
 epochs = {NUM_EPOCHS}
 methods = ["placed_losses:slow"]
-
-[profile]
-inference_batch_sizes = [1]
-seconds_per_batch_size = 0.1
-seconds_per_training_batch_size = 0.1
-max_attempts = 1
 """
+    + QUICK_PROFILE
+)
 
 
 @dataclass(frozen=True)

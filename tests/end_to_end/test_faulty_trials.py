@@ -7,7 +7,7 @@ import pytest
 
 from analysis.results import read_study
 from tests.end_to_end import faulty_losses
-from tests.end_to_end.conftest import environment, kd_study
+from tests.end_to_end.conftest import QUICK_PROFILE, environment, kd_study
 from trainables.records import TrialRecord, TrialState
 from trainables.study_paths import StudyPaths
 
@@ -15,7 +15,8 @@ from trainables.study_paths import StudyPaths
 # each for longer than that.
 pytestmark = pytest.mark.slow
 
-STUDY = """
+STUDY = (
+    """
 name = "faulty"
 dataset = { num_validation_images = 100, max_train_images = 600 }
 teacher = { model = { name = "cnn", options = { width = 2 } }, training = { epochs = 1 } }
@@ -36,13 +37,9 @@ max_failures = 1
 max_minutes_per_epoch = 0.5
 dashboard = false
 object_store_mib = 100
-
-[profile]
-inference_batch_sizes = [1]
-seconds_per_batch_size = 0.1
-seconds_per_training_batch_size = 0.1
-max_attempts = 1
 """
+    + QUICK_PROFILE
+)
 HUNG = "no epoch within 0.5 min (resources.max_minutes_per_epoch); its log says where"
 TWICE = "its process ended 2 times (resources.max_failures = 1), at last: "
 

@@ -16,7 +16,7 @@ from analysis.results import read_study
 from study import store as stores
 from study.config import read_config
 from tests.end_to_end import placed_losses
-from tests.end_to_end.conftest import kd_study, overrides
+from tests.end_to_end.conftest import QUICK_PROFILE, kd_study, overrides
 from tests.end_to_end.placed_losses import NODE, PLACES, Place, places
 from tests.end_to_end.ray_head import insider, running_node, written_token
 from trainables.measurements import CoTenancy, ProfilesRecord, Together
@@ -33,7 +33,8 @@ GPUS, CPUS = {"small": 1, "large": 2}, {"small": 2, "large": 4}
 TOGETHER = {1: (100.0, 200.0, 300.0), 2: (100.0, 200.0, 201.0), 4: (100.0, 101.0)}
 PLANNED = {1: 0.25, 2: 0.5, 4: 1.0}
 
-STUDY = """
+STUDY = (
+    """
 name = "requests"
 dataset = { num_validation_images = 100, max_train_images = 600 }
 teacher = { model = { name = "cnn", options = { width = 2 } }, training = { epochs = 1 } }
@@ -48,13 +49,9 @@ widths = [1, 2, 4]
 batch_sizes = [64]
 epochs = 2
 methods = ["placed_losses:slow"]
-
-[profile]
-inference_batch_sizes = [1]
-seconds_per_batch_size = 0.1
-seconds_per_training_batch_size = 0.1
-max_attempts = 1
 """
+    + QUICK_PROFILE
+)
 
 
 @dataclass(frozen=True)
