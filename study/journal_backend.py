@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import FileIO
 from json import dumps
 from pathlib import Path
@@ -29,7 +30,7 @@ class PatientJournal(JournalFileBackend):
         self._patience = patience
         self._writers = JournalFileSymlinkLock(str(path))
         self._is_locked = False
-        self._torn_at: int | None = None  # length of the file before a record that may stand there in part
+        self._part: _Part | None = None  # what may stand there of a record
         self._held = _Held()
         self._seen = (0, 0)  # how many records were read when the file had that many bytes
         super().__init__(str(path), self._writers)
@@ -85,26 +86,38 @@ class PatientJournal(JournalFileBackend):
             self._is_locked = True
         try:
             with self._path.open("r+b", buffering=0) as file:
-                whole = file.seek(0, os.SEEK_END) if self._torn_at is None else self._torn_at
-                self._torn_at = whole
-                os.ftruncate(file.fileno(), whole)
-                file.seek(whole)
+                self._cut_off(file)
+                self._part = _Part(file.seek(0, os.SEEK_END), content)
                 try:
-                    self._write(file, content)
+                    self._write(file, self._part)
                 except OSError:
-                    os.ftruncate(file.fileno(), whole)  # before another writer is let in
-                    self._torn_at = None
+                    self._cut_off(file)  # before another writer is let in
                     raise
-            self._torn_at = None
+            self._part = None
         finally:
             self._release()
 
     @staticmethod
-    def _write(file: FileIO, content: bytes) -> None:
-        written = 0
-        while written < len(content):  # a nearly full disk takes a part, and says so in the next write
-            written += file.write(content[written:]) or 0
+    def _write(file: FileIO, part: "_Part") -> None:
+        while part.num_written < len(part.content):  # a nearly full disk takes a part, and says so in the next write
+            part.num_written += file.write(part.content[part.num_written :]) or 0
         os.fsync(file.fileno())  # a network folder tells of a full disk here
+
+    def _cut_off(self, file: FileIO) -> None:
+        """Take back what stands there in part.
+
+        A writer that has waited for the lock for half a minute takes it for a dead one's, and may have written behind:
+        its record stays, behind spaces, which a JSON reader skips.
+        """
+        part = self._part
+        if part is not None:
+            file.seek(part.begins_at + part.num_written)
+            if part.content[part.num_written :].startswith(file.readall()):  # nothing, or what was not said to be there
+                os.ftruncate(file.fileno(), part.begins_at)
+            else:
+                file.seek(part.begins_at)
+                file.write(b" " * part.num_written)
+        self._part = None
 
     def _release(self) -> None:
         """Let other writers in; where the store refuses even that, the lock is still ours at the next record.
@@ -118,6 +131,21 @@ class PatientJournal(JournalFileBackend):
         except RuntimeError as error:  # Optuna's word for any failure
             is_gone = isinstance(error.__context__, FileNotFoundError)  # somebody took it for a dead writer's
             self._is_locked = not is_gone
+
+
+@dataclass(slots=True)
+class _Part:
+    """What may stand in the file of a record.
+
+    Args:
+        begins_at: length of the file before it.
+        content: the whole record, or several.
+        num_written: bytes of it that the file system said it took.
+    """
+
+    begins_at: int
+    content: bytes
+    num_written: int = 0
 
 
 class _Held(threading.local):

@@ -6,6 +6,7 @@ import os
 import resource
 import threading
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_part_that_cannot_be_cut_off_at_once_is_before_the_record_is_tried_again
     path, sizes = tmp_path / "journal", list[int]()
     backend = PatientJournal(path, patience(lambda _: sizes.append(path.stat().st_size)))
     backend.append_logs([{"first": 1}])
-    cut, sync, full, read_only = os.ftruncate, os.fsync, [True], [False, True]
+    cut, sync, full, read_only = os.ftruncate, os.fsync, [True], [True]
 
     def refused(descriptor: int) -> None:
         if full and full.pop():
@@ -101,6 +102,32 @@ def test_part_that_cannot_be_cut_off_at_once_is_before_the_record_is_tried_again
     backend.append_logs([{"second": 2}])
     assert sizes == [path.stat().st_size]  # it stood there whole, and nobody knew
     assert lines(path) == [{"first": 1}, {"second": 2}]
+
+
+@pytest.mark.parametrize("room", [0, 7, 310])
+def test_record_that_another_writer_has_put_behind_a_part_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """A write that hangs for longer than Optuna waits for a lock, and is then refused."""
+    path, ours, other = tmp_path / "journal", {"ours": "x" * 300}, {"theirs": 1}
+    backend = PatientJournal(path, patience())
+    backend.append_logs([{"first": 1}])
+    write, hangs = PatientJournal._write, [True]
+
+    def hang(file: FileIO, part: Any) -> None:
+        if not hangs:
+            write(file, part)
+            return
+        hangs.clear()
+        part.num_written = file.write(part.content[:room])
+        with path.open("ab") as theirs:
+            theirs.write(json.dumps(other).encode() + b"\n")
+        raise OSError(errno.EIO, "the server is back")
+
+    monkeypatch.setattr(PatientJournal, "_write", staticmethod(hang))
+    backend.append_logs([ours])
+    assert lines(path) == [{"first": 1}, other, ours]
+    assert list(JournalFileBackend(str(path)).read_logs(0)) == [{"first": 1}, other, ours]
 
 
 def test_driver_that_gave_up_leaves_a_study_that_opens_and_goes_on(tmp_path: Path) -> None:
