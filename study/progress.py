@@ -46,6 +46,8 @@ class Progress:
         self.gpu_share: Callable[[StudentConfig], float] | None = None  # of each student, once it is planned
         self._counts = Counter[str]()  # by state, as people are told
         self._front: tuple[TrialRecord, ...] = ()
+        self._not_looked_at: list[TrialRecord] = []  # that have ended since the front was asked for
+        self._looking = threading.Lock()
         self._ended = set[int]()
         self._num_ended = 0  # of those that count
         self._num_ended_before: int | None = None
@@ -114,7 +116,8 @@ class Progress:
         if ended:
             self._ended.update(trial.number for trial in ended)
             self._num_ended += sum(trial.counts for trial in ended)
-            self._front = front([*self._front, *ended], self._objectives)  # what is dominated once stays so
+            with self._looking:
+                self._not_looked_at += ended
         self._trials, self._num_trials, num_ended = trials, num_trials, self._num_ended
         self._counts = +counts  # in one step: other threads read it
         if self._num_ended_before is None:
@@ -139,7 +142,7 @@ class Progress:
             detail=self._detail,
             num_target_trials=self._num_trials,
             num_trials=dict(self._counts),
-            front=tuple(front_rows(self._front, self._objectives)),
+            front=tuple(_rows(self._front_now(), self._objectives)),
             started_at=self._started_at,
             updated_at=datetime.now(UTC),
             seconds_left=self._seconds_left(),
@@ -148,6 +151,14 @@ class Progress:
             pid=os.getpid(),
             host=socket.gethostname(),
         )
+
+    def _front_now(self) -> tuple[TrialRecord, ...]:
+        """Of all that have ended; what is dominated once stays so."""
+        with self._looking:
+            if self._not_looked_at:
+                self._front = front([*self._front, *self._not_looked_at], self._objectives)
+                self._not_looked_at = []
+            return self._front
 
     def _seconds_left(self) -> float | None:
         """Of the search, at the pace so far, a paused trial taken as ended; None while there is no pace."""
@@ -186,7 +197,11 @@ def counts_by_state(trials: Iterable[TrialRecord]) -> dict[str, int]:
 
 def front_rows(trials: Sequence[TrialRecord], objectives: Sequence[Metric]) -> Iterator[dict[str, Any]]:
     """The front of a `StatusRecord`."""
-    for trial in front(trials, objectives):
+    return _rows(front(trials, objectives), objectives)
+
+
+def _rows(on_front: Sequence[TrialRecord], objectives: Sequence[Metric]) -> Iterator[dict[str, Any]]:
+    for trial in on_front:
         values = {each.name: trial.metrics[each.name] for each in objectives}
         yield {"number": trial.number, "parameters": trial.parameters, "objectives": values}
 

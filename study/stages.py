@@ -42,6 +42,7 @@ from trainables.config import ModelConfig, StudentConfig, TrialAssignment
 from trainables.measurements import ArchitectureProfile, DeviceFacts, ProfilesRecord
 from trainables.profile import describe_device, profile_architectures
 from trainables.records import REFERENCE_ATTRIBUTE, TeacherRecord
+from trainables.shared_objects import share
 from trainables.student import StudentTrial
 from trainables.user_cache import cache_folder
 from trainables.whole_files import write_record
@@ -170,7 +171,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
 
     def assign(proposal: Proposal) -> TrialAssignment:
         assigned = _assignment(proposal, store, resources, profiles)
-        return assigned.model_copy(update=_limits(proposal, launch, profiles))
+        return assigned.model_copy(update={"inputs": inputs, **_limits(proposal, launch, profiles)})
 
     _check_constraints(launch, profiles)
     enqueue_baselines(store, launch.space, isolated)
@@ -185,10 +186,9 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     took = f": {time_words(found.seconds, resources.num_slots)}" if found.is_whole else ""
     launch.progress.stage("search", f"{proposer.num_trials} students, {resources.num_slots} at once{took}")
     launch_number = 1 + max((int(path.name) for path in store.paths.launches.glob("[0-9]*")), default=0)
-    trainable = tune.with_parameters(StudentTrial, data=launch.data, teacher=arrays)
-    trainable.__qualname__ = StudentTrial.__qualname__  # what the dashboard and the process list show
+    inputs = share(launch.data, arrays)
     tuner = tune.Tuner(
-        trainable,
+        StudentTrial,
         tune_config=tune.TuneConfig(
             search_alg=StudySearcher(proposer, assign, slots, resources.num_slots, resources.num_gpus),
             scheduler=StudyScheduler(proposer),

@@ -223,6 +223,7 @@ class TrialAssignment(Frozen):
     patience_s: float = Field(600.0, gt=0.0, description="for which a store that cannot be written to is waited for")
     checkpoint: str = Field(description="path of the living trial's state, resumed from where it exists")
     weights: str = Field(description="path for the weights after the full budget")
+    inputs: str = Field("", description="images and teacher, as `shared_objects.share` names them")
     execution: Execution | None = Field(None, description="chosen by the profile; None: as it is done without trying")
     cpus: float = Field(1.0, gt=0.0)
     gpus: float = Field(0.0, ge=0.0, le=1.0, description="share of a GPU; 0 on a CPU")

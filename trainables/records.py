@@ -202,8 +202,13 @@ class TrialRecord(Frozen):
         return last if last.action is RungAction.STOP or should_pause is not self.is_paused else None
 
     @classmethod
-    def from_optuna(cls, trial: "FrozenTrial") -> "TrialRecord":
-        """Read a trial of an Optuna study of ours."""
+    def from_optuna(cls, trial: "FrozenTrial", before: "TrialRecord | None" = None) -> "TrialRecord":
+        """Read a trial of an Optuna study of ours.
+
+        Args:
+            trial: as it is now.
+            before: what was read of it earlier, if it was: its student is written once, and then taken from there.
+        """
         attributes = trial.user_attrs
         epochs = {
             float(name.removeprefix(EPOCH_PREFIX)): values
@@ -216,12 +221,14 @@ class TrialRecord(Frozen):
             for name, values in attributes.items()
             if name.startswith(DECISION_PREFIX)
         ]
-        student = attributes.get(STUDENT_ATTRIBUTE)
+        student = None if before is None else before.student
+        if student is None and (given := attributes.get(STUDENT_ATTRIBUTE)) is not None:
+            student = StudentConfig.model_validate(given)
         return cls(
             number=trial.number,
             state=TrialState(trial.state.name.lower()),
             parameters=trial.params,
-            student=None if student is None else StudentConfig.model_validate(student),
+            student=student,
             metrics=attributes.get(METRICS_ATTRIBUTE) or (ordered[-1] if ordered else {}),
             epochs=tuple(ordered),
             origin=attributes.get(ORIGIN_ATTRIBUTE),

@@ -20,6 +20,7 @@ from trainables.kept_state import KeptState
 from trainables.own_metrics import on_validation
 from trainables.patience import Patience
 from trainables.run_start import student_run
+from trainables.shared_objects import shared
 from trainables.teacher_outputs import Split, Teacher, TeacherArrays
 from trainables.training import DeviceData, DistillationRun, TrainingDivergedError
 
@@ -38,9 +39,11 @@ class StudentTrial(tune.Trainable):
     _reports: list[Report]
     _untold: list[Report]  # results of earlier epochs that the driver may not have stored
 
-    def setup(  # type: ignore[override] # by `tune.with_parameters`
-        self, config: dict[str, Any], *, data: TrainingData, teacher: TeacherArrays
-    ) -> None:
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin the first student, with the images and the teacher of all."""
+        self.begin_with(config, *shared(config["inputs"]))
+
+    def begin_with(self, config: dict[str, Any], data: TrainingData, teacher: TeacherArrays) -> None:
         """Begin the first student; its first step takes the data to the device, which may be too small for them."""
         with ended_when_hanging(config["max_step_s"]):
             self._device = select_device() if config["gpus"] > 0 else torch.device("cpu")

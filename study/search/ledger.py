@@ -89,7 +89,8 @@ class Ledger:
 
     def refresh(self, number: int) -> None:
         """Read the trial from the storage."""
-        self._keep(TrialRecord.from_optuna(self._store.storage.get_trial(self.trial_id(number))))
+        trial = self._store.storage.get_trial(self.trial_id(number))
+        self._keep(TrialRecord.from_optuna(trial, self._records.get(number)))
 
     def with_the_next(self) -> contextlib.AbstractContextManager[None]:
         """Within, what is written goes to the disk with what this thread writes next, where the storage can do so."""
@@ -126,12 +127,15 @@ class Ledger:
         original = self._originals.get(_key(student))
         return None if original == number else original
 
-    def record_epoch(self, number: int, metrics: Mapping[str, float | None]) -> None:
-        """Store the metrics after an epoch or a part of one; what comes again (after a restart) replaces itself."""
+    def record_epoch(self, number: int, metrics: Mapping[str, float | None], *, is_last: bool = False) -> None:
+        """Store the metrics after an epoch or a part of one; what comes again (after a restart) replaces itself.
+
+        The last one goes to the disk with the trial's end, which must follow.
+        """
         epoch = metrics["epoch"]
         if epoch is None:
             raise ValueError(f"trial {number}: a result without its epoch")
-        self.write(number, {epoch_attribute(epoch): _finite(metrics)})
+        (self._write_with_the_next if is_last else self.write)(number, {epoch_attribute(epoch): _finite(metrics)})
         self._heard[number] = time.monotonic()
 
     def pause(self, number: int, epoch: float, facts: Mapping[str, str]) -> None:

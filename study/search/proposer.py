@@ -155,8 +155,19 @@ class Proposer:
                 reason = f"paused after epoch {decision.epoch:g} ({decision.reason}) until the search ended"
                 self._stop(record, reason)
 
-    def complete(self, number: int, metrics: Mapping[str, float | None], facts: Mapping[str, str]) -> None:
-        """The trial ran its full budget; without a finite value for each objective it failed all the same."""
+    def complete(
+        self,
+        number: int,
+        metrics: Mapping[str, float | None],
+        facts: Mapping[str, str],
+        last_epoch: Mapping[str, float | None] | None = None,
+    ) -> None:
+        """The trial ran its full budget; without a finite value for each objective it failed all the same.
+
+        Its last epoch, where it is not stored yet, goes to the disk in one piece with that.
+        """
+        if last_epoch is not None:
+            self._ledger.record_epoch(number, last_epoch, is_last=True)
         values = [metrics.get(each.name) for each in self._objectives]
         for each, value in zip(self._objectives, values, strict=True):
             if value is None or not math.isfinite(value):

@@ -130,13 +130,13 @@ class StudySearcher(Searcher):
 
     def _end(self, number: int, result: dict[str, Any]) -> None:
         metrics_of_epoch = self._epoch(result)
-        self._proposer.record_epoch(number, metrics_of_epoch)
         metrics = {name: value for name, value in result.items() if is_metric(name, self._proposer.own_metrics)}
         metrics |= metrics_of_epoch
         facts: dict[str, str] = {name: str(result[name]) for name in ("hostname", "pid", "device") if name in result}
         if result["finished"]:
-            self._proposer.complete(number, metrics, facts)
+            self._proposer.complete(number, metrics, facts, metrics_of_epoch)
             return
+        self._proposer.record_epoch(number, metrics_of_epoch)
         decision = self._proposer.decision(number, result["epoch"])
         if decision is not None and decision.action is RungAction.PAUSE:
             self._proposer.pause(number, decision.epoch, facts)

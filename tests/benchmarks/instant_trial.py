@@ -21,8 +21,8 @@ class InstantTrial(tune.Trainable):
 
     _config: dict[str, Any]
 
-    def setup(self, config: dict[str, Any], **_: object) -> None:
-        """Begin the first trial; what it is given to learn from, it leaves alone."""
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin the first trial; what there is to learn from, it leaves alone."""
         self._config = config
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

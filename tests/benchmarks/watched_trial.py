@@ -13,10 +13,10 @@ from trainables.teacher_outputs import TeacherArrays
 class WatchedStudentTrial(StudentTrial):
     """Watches its memory from the moment it is set up: all is imported, and its arrays lie in the object store."""
 
-    def setup(self, config: dict[str, Any], *, data: TrainingData, teacher: TeacherArrays) -> None:  # type: ignore[override] # as it is
+    def begin_with(self, config: dict[str, Any], data: TrainingData, teacher: TeacherArrays) -> None:
         """As it is, watched."""
         self._watch = MemoryWatch()
-        super().setup(config, data=data, teacher=teacher)
+        super().begin_with(config, data, teacher)
 
     def step(self) -> dict[str, Any]:
         """An epoch, its evaluation, checkpoint and weights; then what it took."""

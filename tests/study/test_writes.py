@@ -62,8 +62,9 @@ def test_an_epoch_is_one_write_and_an_end_with_all_its_facts_one_more(
         assert writes() == 1
         each.record_epoch(last.number, metrics(last.number))
         assert writes() == 1
-        each.complete(last.number, metrics(last.number), FACTS)
-        assert writes() == 1
+        each.complete(last.number, metrics(last.number), FACTS, {**metrics(last.number), "epoch": 2.0})
+        assert writes() == 1  # the last epoch with the end
+        assert [epoch["epoch"] for epoch in each.records()[last.number].epochs] == [1.0, 2.0]
 
 
 def test_end_that_was_torn_at_any_record_is_told_again(tmp_path: Path) -> None:
@@ -73,21 +74,21 @@ def test_end_that_was_torn_at_any_record_is_told_again(tmp_path: Path) -> None:
         only = each.next()
         assert only is not None
         each.started(only.number, 0)
-        each.record_epoch(only.number, metrics(only.number))
         before = journal.read_bytes()
-        each.complete(only.number, metrics(only.number), FACTS)
+        each.complete(only.number, metrics(only.number), FACTS, metrics(only.number))
         expected = each.records()[only.number]
     records = journal.read_bytes()[len(before) :].splitlines(keepends=True)
-    assert len(records) == 4  # metrics, facts, spans, state
+    assert len(records) == 5  # epoch, metrics, facts, spans, state
     for count in range(len(records)):
         journal.write_bytes(before + b"".join(records[:count]) + records[count][:5])
         with proposer(tmp_path / "study", cnn_space(), search={"num_trials": 1, "sampler": "random"}) as each:
             again = each.going_on() or each.next()
             assert again is not None
             assert again.number == only.number
-            each.complete(only.number, metrics(only.number), FACTS)
+            each.complete(only.number, metrics(only.number), FACTS, metrics(only.number))
             told = each.records()[only.number]
         assert (told.state, told.metrics, told.facts) == (expected.state, expected.metrics, expected.facts)
+        assert told.epochs == expected.epochs
 
 
 def test_sampler_of_ones_own_sees_what_a_trial_came_to_before_its_end_is_told(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class BareTrial(StudentTrial):
     """As Tune's actor makes it, less what Tune adds."""
 
     def __init__(self, config: dict[str, Any], teacher: TeacherArrays) -> None:
-        self.setup(config, data=training_data(), teacher=teacher)
+        self.begin_with(config, training_data(), teacher)
 
     def __del__(self) -> None:
         self.cleanup()
