@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import functools
 import json
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -29,12 +30,12 @@ from study.cluster import connect
 from study.launch import Launch
 from study.resources import ResourcesConfig
 from study.watch.watched import watched
-from tests.benchmarks.instant_trial import OBJECTIVES, InstantTrial
+from tests.benchmarks.instant_trial import MEETING, NUM_PROCESSES, OBJECTIVES, InstantTrial
 from tests.benchmarks.search_alone import run_search
 from tests.factories import study_config, training_data
 from trainables.records import ENDED, TrialRecord
 
-NUM_SLOTS = 32
+NUM_SLOTS = NUM_PROCESSES
 JOURNAL = "optuna.journal"
 WIDTHS, BATCH_SIZES, METHODS = (1, 2, 4, 8, 16), (64, 128, 256), ("labels", "kd")
 # What our space suggests for a student, as each side says it.
@@ -273,7 +274,8 @@ def main() -> None:
     parser.add_argument("counts", type=int, nargs="+")
     asked = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as meeting, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MEETING, meeting)
         patch.setattr(ray, "init", functools.partial(ray.init, num_cpus=NUM_SLOTS))
         with connect(ResourcesConfig(dashboard=False, object_store_mib=128), None, None):
             KINDS[asked.kind](asked.directory, asked.counts)

@@ -1,6 +1,9 @@
 """A trial that takes no time: it reports as many numbers as a student does, and ends. Imports nothing but Tune."""
 
+import os
 import random
+import time
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -14,12 +17,20 @@ NUMBERS = (
     "cpu_utilization_fraction", "peak_memory_mib", "energy_joules_per_image", "latency_p90_ms_batch1",
     "latency_p99_ms_batch1",
 )  # fmt: skip
+NUM_PROCESSES = 32
+MEETING = "KD_STUDY_MEETING"  # environment variable: a folder, empty at first
+LONGEST_MEETING_S = 300.0
 
 
 class InstantTrial(tune.Trainable):
-    """One epoch of nothing, on one CPU that Ray counts; its process takes the next trial."""
+    """One epoch of nothing, on one CPU that Ray counts; its process takes the next trial.
+
+    The first one of each process waits for all the others': else the first process would run every trial, while its
+    driver goes on to start and to end the rest.
+    """
 
     _config: dict[str, Any]
+    _has_met = False
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the first trial; what there is to learn from, it leaves alone."""
@@ -37,6 +48,9 @@ class InstantTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """The one report of a trial."""
+        if not self._has_met:
+            meet(Path(os.environ[MEETING]))
+            self._has_met = True
         numbers = {name: random.random() for name in NUMBERS}
         told = {"epoch": 1.0, "number": self._config.get("number"), "finished": True, "failure": None, "device": "cpu"}
         return {**numbers, **told, "shared_gpu_utilization_fraction": None, "done": True}
@@ -46,3 +60,17 @@ class InstantTrial(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: object) -> None:
         """There is no state."""
+
+
+def meet(folder: Path) -> None:
+    """Wait until as many processes have come.
+
+    Raises:
+        TimeoutError: some have not.
+    """
+    (folder / str(os.getpid())).touch()
+    give_up_at = time.monotonic() + LONGEST_MEETING_S
+    while len(list(folder.iterdir())) < NUM_PROCESSES:
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"{NUM_PROCESSES} processes were to come within {LONGEST_MEETING_S:g} s")
+        time.sleep(0.1)

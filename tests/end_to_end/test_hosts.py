@@ -1,6 +1,7 @@
 """A study on several hosts, one of which is cut off, killed or drained: nothing is lost, and nothing is there twice."""
 
 import logging
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from tests.end_to_end.hosts_cluster import (
 )
 from tests.end_to_end.placed_losses import Place
 from tests.end_to_end.ray_head import insider, ray_command
+from tests.end_to_end.spot_notice import told_on, watching_command
 from trainables.records import TrialRecord, TrialState
 
 pytestmark = pytest.mark.slow  # hosts that are given up after half a minute, and processes that load torch
@@ -91,12 +93,24 @@ def test_study_goes_on_without_a_host_whose_processes_are_killed(study: RunningS
     assert_whole(study, before, failed=[number])
 
 
-def test_host_that_is_drained_is_used_until_it_is_gone_and_that_counts_no_failure(study: RunningStudy) -> None:
-    """Ray gives a drained node no new process; Tune begins trials in those that it has, and each epoch is kept."""
+def test_host_whose_spot_notice_comes_is_used_until_it_is_gone_and_that_counts_no_failure(
+    study: RunningStudy, tmp_path: Path
+) -> None:
+    """By the command of cluster.yaml, from an address of AWS that answers here.
+
+    Ray gives a drained node no new process; Tune begins trials in those that it has, and each epoch is kept.
+    """
     _, host = study.cluster.others
-    _, place = begun_on(study, host)
     before = complete(study)
-    drain(study.cluster, place.node_id, seconds=120)
+    notice, said = tmp_path / "notice", tmp_path / "kd-study-spot.log"
+    with told_on(host, notice):
+        watch_for_notice(study.cluster, host, tmp_path)
+        time.sleep(2.0)  # it asks in vain
+        assert said.read_text(encoding="utf-8") == ""
+        notice.touch()
+        told_at = time.time()
+        study.wait_until(lambda: is_drained(tmp_path))
+        logger.info("drained %.1f s after the notice", time.time() - told_at)
     drained_at = time.time()
     study.wait_until(lambda: (found := in_the_middle(study, host)) is not None and found[1].at > drained_at)
     number, place = begun_on(study, host)
@@ -110,12 +124,22 @@ def test_host_that_is_drained_is_used_until_it_is_gone_and_that_counts_no_failur
     assert_whole(study, before, failed=[])
 
 
-def drain(cluster: HostsCluster, node_id: str, *, seconds: int) -> None:
-    """As a spot notice is told to Ray."""
-    reason = ("--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot")
-    options = ("--address", cluster.address, "--node-id", node_id, "--deadline-remaining-seconds", str(seconds))
-    command = [*cluster.head.within, *ray_command("drain-node", *options, *reason)]
-    subprocess.run(command, check=True, env=insider(cluster.token), timeout=100)
+def watch_for_notice(cluster: HostsCluster, host: Host, folder: Path) -> None:
+    """What cluster.yaml runs on a worker, which returns at once."""
+    ray = folder / "ray"
+    ray.write_text(f'#!/bin/sh\nexec {shlex.join(ray_command())} "$@"\n', encoding="utf-8")
+    ray.chmod(0o755)
+    inside = insider(cluster.token)
+    own = {"RAY_HEAD_IP": cluster.address.partition(":")[0], "PATH": f"{folder}:{inside['PATH']}"}
+    subprocess.run(
+        [*host.within, "bash", "-c", watching_command(folder)], check=True, env={**inside, **own}, timeout=10
+    )
+
+
+def is_drained(folder: Path) -> bool:
+    """Whether the command has come to its end, which it does once Ray's head has taken the word."""
+    tried = ["flock", "-n", str(folder / "kd-study-spot.lock"), "true"]
+    return subprocess.run(tried, check=False).returncode == 0
 
 
 def complete(study: RunningStudy) -> dict[int, TrialRecord]:
