@@ -13,6 +13,7 @@ ALLOWED_LAYERS = {
     "trainables": {"trainables"},
 }
 RAY_FILES = {
+    "trainables/shared_objects.py",
     "trainables/student.py",
     "study/search/searcher.py",
     "study/search/scheduler.py",

@@ -30,6 +30,7 @@ from trainables.records import (
     TrialState,
 )
 
+Metrics = Mapping[str, float | None]
 MAX_ASKED_IN_VAIN = 200  # duplicates, and students that are known to break a constraint
 
 
@@ -39,7 +40,7 @@ class Proposal:
 
     number: int
     student: StudentConfig
-    isolated: Mapping[str, float | None]
+    isolated: Metrics
     num_stored_reports: int
     report_at: tuple[float, ...]
     num_failures: int = 0
@@ -131,11 +132,11 @@ class Proposer:
         """A process begins to train the trial, for the first time or again, as the `slot`-th at once."""
         self._ledger.started(number, slot)
 
-    def record_epoch(self, number: int, metrics: Mapping[str, float | None]) -> None:
+    def record_epoch(self, number: int, metrics: Metrics) -> None:
         """Store the metrics after one epoch; an epoch that comes again (after a restart) replaces itself."""
         self._ledger.record_epoch(number, metrics)
 
-    def judge(self, number: int, metrics: Mapping[str, float | None]) -> RungDecision | None:
+    def judge(self, number: int, metrics: Metrics) -> RungDecision | None:
         """What becomes of a trial after this epoch; None where nothing judges it. It is stored before it is told."""
         return None if self._stopping is None else self._stopping.judge(self._ledger[number], metrics)
 
@@ -156,16 +157,9 @@ class Proposer:
                 self._stop(record, reason)
 
     def complete(
-        self,
-        number: int,
-        metrics: Mapping[str, float | None],
-        facts: Mapping[str, str],
-        last_epoch: Mapping[str, float | None] | None = None,
+        self, number: int, metrics: Metrics, facts: Mapping[str, str], last_epoch: Metrics | None = None
     ) -> None:
-        """The trial ran its full budget; without a finite value for each objective it failed all the same.
-
-        Its last epoch, where it is not stored yet, goes to the disk in one piece with that.
-        """
+        """The trial ran its full budget; without a finite value for each objective it failed all the same."""
         if last_epoch is not None:
             self._ledger.record_epoch(number, last_epoch, is_last=True)
         values = [metrics.get(each.name) for each in self._objectives]
@@ -178,7 +172,7 @@ class Proposer:
             self._ledger.write(number, {BREAKS_ATTRIBUTE: broken})
         self._end(number, optuna.trial.TrialState.COMPLETE, metrics, facts)
 
-    def prune(self, number: int, metrics: Mapping[str, float | None], facts: Mapping[str, str], reason: str) -> None:
+    def prune(self, number: int, metrics: Metrics, facts: Mapping[str, str], reason: str) -> None:
         """The trial was stopped before its full budget: it stands on no front."""
         self._end(number, optuna.trial.TrialState.PRUNED, metrics, facts, reason=reason)
 
@@ -293,7 +287,7 @@ class Proposer:
         self,
         number: int,
         state: optuna.trial.TrialState,
-        metrics: Mapping[str, float | None],
+        metrics: Metrics,
         facts: Mapping[str, str],
         reason: str | None = None,
     ) -> None:

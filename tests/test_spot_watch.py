@@ -1,0 +1,72 @@
+"""The command of cluster.yaml by which a worker waits for its spot notice, among programs that note their words."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.spot_notice import ADDRESS, NOTICE_PATH, watching_command
+from tests.test_cluster_yaml import bash, program
+
+
+@pytest.fixture
+def spot_watch(tmp_path: Path) -> Iterator[str]:
+    """The command by which a worker waits for its notice, with all its files in the test's folder."""
+    program(tmp_path, "sleep", "exec /bin/sleep .01")
+    program(
+        tmp_path, "ray", 'echo "$RAY_AUTH_MODE $RAY_ADDRESS $@" >> $HOME/drained; test $(wc -l < $HOME/drained) = 2'
+    )
+    yield f"RAY_HEAD_IP=10.0.0.1; {watching_command(tmp_path)}"
+    (tmp_path / "taken").touch()  # whatever became of the test, the loop ends
+
+
+def wait_until(is_reached: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + 60.0
+    while not is_reached():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+
+
+def test_worker_that_aws_takes_is_drained_by_its_own_loop_of_which_there_is_one(
+    spot_watch: str, tmp_path: Path
+) -> None:
+    """Asked in vain, the address of AWS answers 404, which is curl's 22; Ray's head may be busy for once."""
+    asked, taken, drained = tmp_path / "asked", tmp_path / "taken", tmp_path / "drained"
+    program(
+        tmp_path,
+        "curl",
+        'case "$*" in *" PUT "*) echo abc;; *) echo "$@" >> $HOME/asked; test -e $HOME/taken || exit 22;; esac',
+    )
+    assert bash(spot_watch, tmp_path).returncode == 0  # it does not wait for the end of the loop
+    wait_until(lambda: asked.exists() and len(asked.read_text(encoding="utf-8").splitlines()) >= 3)
+    again = bash(spot_watch.removesuffix("&"), tmp_path)
+    assert again.returncode == 1
+    assert not drained.exists()
+    taken.touch()
+    wait_until(lambda: drained.exists() and len(drained.read_text(encoding="utf-8").splitlines()) == 2)
+    said = f"-sf -m 5 -H X-aws-ec2-metadata-token: abc http://{ADDRESS}{NOTICE_PATH}"
+    assert set(asked.read_text(encoding="utf-8").splitlines()) == {said}
+    options = "--reason=DRAIN_NODE_REASON_PREEMPTION --reason-message=spot --deadline-remaining-seconds=110"
+    said = f"token 10.0.0.1:6379 drain-node {options}"
+    assert drained.read_text(encoding="utf-8").splitlines() == [said, said]
+
+
+def test_options_of_the_drain_are_those_of_this_ray() -> None:
+    """Ray promises nothing about that command: another version may have others."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "drain-node", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for option in (
+        "--reason ",
+        "--reason-message",
+        "--deadline-remaining-seconds",
+        "DRAIN_NODE_REASON_PREEMPTION",
+        "default to current node",
+    ):
+        assert option in shown.stdout
