@@ -11,6 +11,14 @@ import pytest
 from tests.end_to_end.spot_notice import ADDRESS, NOTICE_PATH, watching_command
 from tests.test_cluster_yaml import bash, program
 
+# Before what the command gives to Python: three nodes, of which one that was at this address is gone.
+WITHOUT_RAY = """
+import sys, types
+nodes = [(5, '10.0.0.7', False), (6, '10.0.0.6', True), (7, '10.0.0.7', True)]
+told = [dict(NodeID=number, NodeManagerAddress=address, Alive=alive) for number, address, alive in nodes]
+sys.modules['ray'] = types.SimpleNamespace(init=lambda **_: None, nodes=lambda: told)
+"""
+
 
 @pytest.fixture
 def spot_watch(tmp_path: Path) -> Iterator[str]:
@@ -19,6 +27,8 @@ def spot_watch(tmp_path: Path) -> Iterator[str]:
     program(
         tmp_path, "ray", 'echo "$RAY_AUTH_MODE $RAY_ADDRESS $@" >> $HOME/drained; test $(wc -l < $HOME/drained) = 2'
     )
+    program(tmp_path, "hostname", "echo 10.0.0.7 172.17.0.1")
+    program(tmp_path, "python", f'exec {sys.executable} -c "{WITHOUT_RAY}$2" "$3" "$4"')
     yield f"RAY_HEAD_IP=10.0.0.1; {watching_command(tmp_path)}"
     (tmp_path / "taken").touch()  # whatever became of the test, the loop ends
 
@@ -49,7 +59,7 @@ def test_worker_that_aws_takes_is_drained_by_its_own_loop_of_which_there_is_one(
     wait_until(lambda: drained.exists() and len(drained.read_text(encoding="utf-8").splitlines()) == 2)
     said = f"-sf -m 5 -H X-aws-ec2-metadata-token: abc http://{ADDRESS}{NOTICE_PATH}"
     assert set(asked.read_text(encoding="utf-8").splitlines()) == {said}
-    options = "--reason=DRAIN_NODE_REASON_PREEMPTION --reason-message=spot --deadline-remaining-seconds=110"
+    options = "--node-id=7 --reason=DRAIN_NODE_REASON_PREEMPTION --reason-message=spot --deadline-remaining-seconds=110"
     said = f"token 10.0.0.1:6379 drain-node {options}"
     assert drained.read_text(encoding="utf-8").splitlines() == [said, said]
 
@@ -67,6 +77,6 @@ def test_options_of_the_drain_are_those_of_this_ray() -> None:
         "--reason-message",
         "--deadline-remaining-seconds",
         "DRAIN_NODE_REASON_PREEMPTION",
-        "default to current node",
+        "--node-id",
     ):
         assert option in shown.stdout

@@ -23,7 +23,7 @@ from trainables.whole_files import read_record
 
 TOP = Path(__file__).parent.parent.parent
 LONGEST_S = 400.0
-NUM_EPOCHS = 4
+NUM_TRIALS, NUM_EPOCHS = 12, 4
 NUM_IMAGES, BATCH_SIZE = 600, 60
 SECONDS_AN_EPOCH = NUM_IMAGES / BATCH_SIZE * placed_losses.SECONDS_A_STEP
 
@@ -32,7 +32,7 @@ STUDY = (
 name = "hosts"
 dataset = {{ num_validation_images = 100, max_train_images = {NUM_IMAGES} }}
 teacher = {{ model = {{ name = "cnn", options = {{ width = 2 }} }}, training = {{ epochs = 1 }} }}
-search = {{ num_trials = 6, sampler = "random" }}
+search = {{ num_trials = {NUM_TRIALS}, sampler = "random" }}
 verify = {{ max_students = 0 }}
 
 [space]

@@ -3,6 +3,7 @@
 import logging
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.end_to_end.hosts import Host, why_none
 from tests.end_to_end.hosts_cluster import (
     LONGEST_S,
     NUM_EPOCHS,
+    NUM_TRIALS,
     SECONDS_AN_EPOCH,
     HostsCluster,
     RunningStudy,
@@ -29,6 +31,12 @@ from trainables.records import TrialRecord, TrialState
 pytestmark = pytest.mark.slow  # hosts that are given up after half a minute, and processes that load torch
 
 logger = logging.getLogger(__name__)
+
+DRAINING = """
+import sys, ray
+ray.init(sys.argv[1], logging_level="error", log_to_driver=False)
+print(*ray._private.state.state.get_draining_nodes())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -93,24 +101,25 @@ def test_study_goes_on_without_a_host_whose_processes_are_killed(study: RunningS
     assert_whole(study, before, failed=[number])
 
 
-def test_host_whose_spot_notice_comes_is_used_until_it_is_gone_and_that_counts_no_failure(
-    study: RunningStudy, tmp_path: Path
-) -> None:
+def test_host_whose_spot_notice_comes_is_drained_and_used_until_it_is_gone(study: RunningStudy, tmp_path: Path) -> None:
     """By the command of cluster.yaml, from an address of AWS that answers here.
 
-    Ray gives a drained node no new process; Tune begins trials in those that it has, and each epoch is kept.
+    Ray gives a drained node no new process; Tune begins trials in those that it has, and each epoch is kept. That it is
+    gone counts as no failure where Ray hears of the node before it misses the process, which is chance.
     """
     _, host = study.cluster.others
+    _, place = begun_on(study, host)
     before = complete(study)
     notice, said = tmp_path / "notice", tmp_path / "kd-study-spot.log"
     with told_on(host, notice):
         watch_for_notice(study.cluster, host, tmp_path)
-        time.sleep(2.0)  # it asks in vain
+        time.sleep(1.0)  # it asks in vain
         assert said.read_text(encoding="utf-8") == ""
         notice.touch()
         told_at = time.time()
         study.wait_until(lambda: is_drained(tmp_path))
         logger.info("drained %.1f s after the notice", time.time() - told_at)
+    assert draining(study.cluster) == [place.node_id]
     drained_at = time.time()
     study.wait_until(lambda: (found := in_the_middle(study, host)) is not None and found[1].at > drained_at)
     number, place = begun_on(study, host)
@@ -121,14 +130,16 @@ def test_host_whose_spot_notice_comes_is_used_until_it_is_gone_and_that_counts_n
     (again,) = [each for each in study.places() if each.number == number and each.at > place.at]
     logger.info("trial %d begun again on %s %.1f s after the drain", number, again.node, again.at - drained_at)
     assert again.node != host.address
-    assert_whole(study, before, failed=[])
+    num_failures = len(study.trials()[number].failures)
+    assert num_failures <= 1
+    assert_whole(study, before, failed=[number] * num_failures)
 
 
 def watch_for_notice(cluster: HostsCluster, host: Host, folder: Path) -> None:
     """What cluster.yaml runs on a worker, which returns at once."""
-    ray = folder / "ray"
-    ray.write_text(f'#!/bin/sh\nexec {shlex.join(ray_command())} "$@"\n', encoding="utf-8")
-    ray.chmod(0o755)
+    for name, command in (("ray", ray_command()), ("python", [sys.executable])):
+        (folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
+        (folder / name).chmod(0o755)
     inside = insider(cluster.token)
     own = {"RAY_HEAD_IP": cluster.address.partition(":")[0], "PATH": f"{folder}:{inside['PATH']}"}
     subprocess.run(
@@ -140,6 +151,15 @@ def is_drained(folder: Path) -> bool:
     """Whether the command has come to its end, which it does once Ray's head has taken the word."""
     tried = ["flock", "-n", str(folder / "kd-study-spot.lock"), "true"]
     return subprocess.run(tried, check=False).returncode == 0
+
+
+def draining(cluster: HostsCluster) -> list[str]:
+    """The nodes that the head counts as gone before long."""
+    command = [*cluster.head.within, sys.executable, "-W", "ignore", "-c", DRAINING, cluster.address]
+    asked = subprocess.run(
+        command, check=True, env=insider(cluster.token), stdout=subprocess.PIPE, text=True, timeout=100
+    )
+    return asked.stdout.split()
 
 
 def complete(study: RunningStudy) -> dict[int, TrialRecord]:
@@ -166,7 +186,7 @@ def assert_whole(study: RunningStudy, before: dict[int, TrialRecord], failed: li
     for trial in after.values():
         where = [place.node for place in study.places() if place.number == trial.number]
         logger.info("trial %d: %s, on %s, failures %s", trial.number, trial.state, " then ".join(where), trial.failures)
-    assert [trial.state for trial in after.values()] == [TrialState.COMPLETE] * 6
+    assert [trial.state for trial in after.values()] == [TrialState.COMPLETE] * NUM_TRIALS
     assert {number: after[number] for number in before} == before
     assert [number for number, trial in after.items() if trial.failures] == failed
     for trial in after.values():
