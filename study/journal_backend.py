@@ -1,5 +1,6 @@
 """Optuna's journal file, written by one driver: a record is whole or not there, on a disk that is full for a while."""
 
+import errno
 import os
 import threading
 from collections.abc import Generator, Iterator
@@ -22,7 +23,7 @@ class PatientJournal(JournalFileBackend):
 
     Optuna leaves the part of a record that still went on to a full disk, and every later read fails on it. Here it is
     cut off at once, or, where the store refuses even that, before the record is tried again; where the driver gives up
-    before it can be, the next opening does.
+    before it can be, the next opening does, unless another writer has written behind it meanwhile.
     """
 
     def __init__(self, path: Path, patience: Patience) -> None:
@@ -100,6 +101,8 @@ class PatientJournal(JournalFileBackend):
     @staticmethod
     def _write(file: FileIO, part: "_Part") -> None:
         while part.num_written < len(part.content):  # a nearly full disk takes a part, and says so in the next write
+            if os.fstat(file.fileno()).st_size != part.begins_at + part.num_written:
+                raise OSError(errno.EIO, "another writer took the lock of one that hung")
             part.num_written += file.write(part.content[part.num_written :]) or 0
         os.fsync(file.fileno())  # a network folder tells of a full disk here
 
@@ -116,7 +119,10 @@ class PatientJournal(JournalFileBackend):
                 os.ftruncate(file.fileno(), part.begins_at)
             else:
                 file.seek(part.begins_at)
-                file.write(b" " * part.num_written)
+                num_left = part.num_written
+                while num_left:
+                    num_left -= file.write(b" " * num_left) or 0
+                os.fsync(file.fileno())
         self._part = None
 
     def _release(self) -> None:

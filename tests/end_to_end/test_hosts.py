@@ -130,18 +130,18 @@ def test_host_whose_spot_notice_comes_is_drained_and_used_until_it_is_gone(study
     (again,) = [each for each in study.places() if each.number == number and each.at > place.at]
     logger.info("trial %d begun again on %s %.1f s after the drain", number, again.node, again.at - drained_at)
     assert again.node != host.address
-    num_failures = len(study.trials()[number].failures)
-    assert num_failures <= 1
-    assert_whole(study, before, failed=[number] * num_failures)
+    failures = study.trials()[number].failures
+    assert all("ActorUnavailableError" in each for each in failures)  # the process was missed first
+    assert_whole(study, before, failed=[number] * len(failures))
 
 
 def watch_for_notice(cluster: HostsCluster, host: Host, folder: Path) -> None:
-    """What cluster.yaml runs on a worker, which returns at once."""
+    """What cluster.yaml runs on a worker, which returns at once; hosts here share the file that says where Ray is."""
     for name, command in (("ray", ray_command()), ("python", [sys.executable])):
         (folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
         (folder / name).chmod(0o755)
     inside = insider(cluster.token)
-    own = {"RAY_HEAD_IP": cluster.address.partition(":")[0], "PATH": f"{folder}:{inside['PATH']}"}
+    own = {"RAY_ADDRESS": cluster.address, "PATH": f"{folder}:{inside['PATH']}"}
     subprocess.run(
         [*host.within, "bash", "-c", watching_command(folder)], check=True, env={**inside, **own}, timeout=10
     )

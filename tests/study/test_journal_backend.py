@@ -104,11 +104,12 @@ def test_part_that_cannot_be_cut_off_at_once_is_before_the_record_is_tried_again
     assert lines(path) == [{"first": 1}, {"second": 2}]
 
 
+@pytest.mark.parametrize("is_refused", [True, False])
 @pytest.mark.parametrize("room", [0, 7, 310])
 def test_record_that_another_writer_has_put_behind_a_part_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, is_refused: bool
 ) -> None:
-    """A write that hangs for longer than Optuna waits for a lock, and is then refused."""
+    """A write that hangs for longer than Optuna waits for a lock, and is then refused, or goes on."""
     path, ours, other = tmp_path / "journal", {"ours": "x" * 300}, {"theirs": 1}
     backend = PatientJournal(path, patience())
     backend.append_logs([{"first": 1}])
@@ -122,7 +123,9 @@ def test_record_that_another_writer_has_put_behind_a_part_stays(
         part.num_written = file.write(part.content[:room])
         with path.open("ab") as theirs:
             theirs.write(json.dumps(other).encode() + b"\n")
-        raise OSError(errno.EIO, "the server is back")
+        if is_refused:
+            raise OSError(errno.EIO, "the server is back")
+        write(file, part)
 
     monkeypatch.setattr(PatientJournal, "_write", staticmethod(hang))
     backend.append_logs([ours])
