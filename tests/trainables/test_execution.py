@@ -193,3 +193,21 @@ def test_bfloat16_on_a_cpu_that_has_it_is_computed_in_it_with_weights_in_float32
     for each in (low, resumed):
         each.run_epoch()
     assert torch.equal(weights(low), weights(resumed))
+
+
+@pytest.mark.parametrize(
+    ("in_channels", "size", "stride", "is_channels_last"),
+    [(7, 1, 2, False), (8, 1, 2, True), (7, 3, 2, True), (7, 1, 1, True)],
+)
+def test_network_whose_backward_pass_would_write_past_its_memory_is_kept_in_planes(
+    in_channels: int, size: int, stride: int, is_channels_last: bool
+) -> None:
+    """oneDNN's convolutions of size 1 with a stride, of few channels: the processes of test_pairs.py die of them."""
+    layer = nn.Conv2d(in_channels, 16, size, stride=stride)
+    network = ExecutedNetwork(nn.Sequential(layer), Execution(), CPU, images_a_pass=2, is_read=False)
+    seen: list[Tensor] = []
+    layer.register_forward_pre_hook(lambda _, images: seen.append(images[0]))
+    images_NCHW = torch.zeros(2, in_channels, 8, 8).to(memory_format=torch.channels_last)
+    network.in_training(images_NCHW)
+    assert seen[0].is_contiguous(memory_format=torch.channels_last) is is_channels_last
+    assert seen[0].is_contiguous() is not is_channels_last

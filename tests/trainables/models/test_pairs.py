@@ -1,7 +1,5 @@
 """Pairs of teacher and student of the literature: losses of features find their layers in both without being told."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -74,16 +72,6 @@ def teacher_of(model: ModelConfig, data: DeviceData) -> Teacher:
     return Teacher(arrays, data.device, input_shape=data.input_shape, num_classes=data.num_classes)
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    """With one, torch 2.14.1's oneDNN writes past its memory in this network's backward pass, on one AMD EPYC."""
-    number = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(number)
-
-
-@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("loss", ["attention", "hint", "similarity", "relational", "contrastive"])
 def test_wide_network_learns_from_a_deeper_one_with_the_losses_defaults(loss: str) -> None:
     torch.manual_seed(0)
