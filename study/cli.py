@@ -18,6 +18,7 @@ from study.errors import (
     StageFailedError,
     StudyInterruptedError,
 )
+from study.lasting_imports import lasting_imports
 from study.status import find_studies, read_status, status_view
 from study.watch.following import follow, show
 from trainables.registry import resolve
@@ -221,7 +222,7 @@ def main() -> None:
 
 
 def _action(name: str) -> Callable[..., Any]:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), lasting_imports():
         warnings.simplefilter("ignore", FutureWarning)  # of linear_operator, below BoTorch, when it is imported
         return cast("Callable[..., Any]", resolve("action", ACTIONS, name))
 

@@ -54,4 +54,4 @@ class Monitor(Callback):
         self._slots.stop(trial.config["number"])
 
     def _show(self) -> None:
-        self._progress.show_trials(self._proposer.records(), self._proposer.num_trials)
+        self._progress.show_trials(self._proposer.changed(), self._proposer.num_trials)

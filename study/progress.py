@@ -42,7 +42,7 @@ class Progress:
         self._started = time.monotonic()
         self._stage, self._detail = "teach", ""
         self._teachers: str | None = None
-        self._trials: Sequence[TrialRecord] = ()
+        self._trials = dict[int, TrialRecord]()
         self.gpu_share: Callable[[StudentConfig], float] | None = None  # of each student, once it is planned
         self._counts = Counter[str]()  # by state, as people are told
         self._front: tuple[TrialRecord, ...] = ()
@@ -68,7 +68,7 @@ class Progress:
     @property
     def trials(self) -> Sequence[TrialRecord]:
         """All of them, as last shown."""
-        return self._trials
+        return list(self._trials.values())
 
     def tell_changes_to(self, watcher: Callable[[Sequence[TrialRecord]], None]) -> None:
         """From here on, call it with the trials that have changed; the first time, with all that there are."""
@@ -103,14 +103,13 @@ class Progress:
         self._write(at_once=True)
 
     def show_trials(self, trials: Sequence[TrialRecord], num_trials: int) -> None:
-        """The trials as they stand now, in the order of the last time.
+        """The trials as they stand now, all of them or those that have changed.
 
-        It is called at each event of a search that may have thousands: what has not changed is not looked into.
+        A record is made anew when its trial changes: what is the same object has not.
         """
-        changes = _changes(self._trials, trials)
-        changed = [now for _, now in changes]
+        changed = [each for each in trials if self._trials.get(each.number) is not each]
         counts = self._counts.copy()
-        counts.subtract(_shown_state(before) for before, _ in changes if before is not None)
+        counts.subtract(_shown_state(self._trials[each.number]) for each in changed if each.number in self._trials)
         counts.update(map(_shown_state, changed))
         ended = [trial for trial in changed if trial.state in ENDED and trial.number not in self._ended]
         if ended:
@@ -118,7 +117,8 @@ class Progress:
             self._num_ended += sum(trial.counts for trial in ended)
             with self._looking:
                 self._not_looked_at += ended
-        self._trials, self._num_trials, num_ended = trials, num_trials, self._num_ended
+        self._trials.update((each.number, each) for each in changed)
+        self._num_trials, num_ended = num_trials, self._num_ended
         self._counts = +counts  # in one step: other threads read it
         if self._num_ended_before is None:
             self._num_ended_before, self._search_started = num_ended, time.monotonic()
@@ -204,12 +204,6 @@ def _rows(on_front: Sequence[TrialRecord], objectives: Sequence[Metric]) -> Iter
     for trial in on_front:
         values = {each.name: trial.metrics[each.name] for each in objectives}
         yield {"number": trial.number, "parameters": trial.parameters, "objectives": values}
-
-
-def _changes(before: Sequence[TrialRecord], now: Sequence[TrialRecord]) -> list[tuple[TrialRecord | None, TrialRecord]]:
-    """A record is made anew when its trial changes: identity tells, without a look inside 5,000 of them."""
-    changed = [(old, new) for old, new in zip(before, now, strict=False) if old is not new]
-    return [*changed, *((None, new) for new in now[len(before) :])]
 
 
 def _shown_state(trial: TrialRecord) -> str:

@@ -176,7 +176,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     _check_constraints(launch, profiles)
     enqueue_baselines(store, launch.space, isolated)
     proposer = Proposer(store, launch.space, isolated)
-    launch.progress.show_trials(proposer.records(), proposer.num_trials)
+    launch.progress.show_trials(proposer.changed(), proposer.num_trials)
     slots = Slots()
     if proposer.is_finished:
         launch.progress.stage("search", f"stored: {proposer.num_trials} students")
@@ -214,7 +214,7 @@ def search(launch: Launch, teacher: TeacherRecord, profiles: ProfilesRecord) -> 
     finally:
         signal.signal(signal.SIGUSR1, handler)  # Tune leaves its own behind
         torch.set_num_threads(num_threads)
-    launch.progress.show_trials(proposer.records(), proposer.num_trials)
+    launch.progress.show_trials(proposer.changed(), proposer.num_trials)
     if launch.asked_to_end() or not proposer.is_finished:
         raise StudyInterruptedError("the search was asked to end")
 

@@ -1,10 +1,8 @@
 """Which sampler a trial is asked from: seeded for it, told what is due, and what is known beforehand."""
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, final
 
 from optuna.samplers import BaseSampler
@@ -16,23 +14,16 @@ from study.search.constraints import IsolatedMetrics
 from study.search.evidence import evidence_trials
 from study.search.samplers import SamplingContext, proposals, random
 from study.search.shares import balanced_values, due, method_shares
+from study.search.tally import Tally
 from trainables.metrics import Source
 from trainables.randomness import derive_seed
 
 MAX_IN_VAIN = 5  # asks in a row
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A trial that was asked for; it counts unless it repeats another, or is known to break a constraint."""
-
-    parameters: Mapping[str, Any]
-    counts: bool
-
-
 @final
 class Asking:
-    """Of one study; with the same records, and another study's `evidence`, it gives a sampler that asks the same."""
+    """Of one study; told of the same trials, and another study's `evidence`, it gives a sampler that asks the same."""
 
     def __init__(
         self,
@@ -48,6 +39,7 @@ class Asking:
         has_shares = config.search.sampler != "grid" or config.search.trials_per_method is not None
         self._shares = method_shares(config.search, space) if has_shares else {}
         self._balanced = balanced_values(config.search, space)
+        self.asked = Tally(tuple(self._balanced))
         context = SamplingContext(
             config.search,
             config.seed,
@@ -60,8 +52,8 @@ class Asking:
         )
         self._proposals, self._chance = proposals(context), random(context)
 
-    def sampler(self, number: int, asked: Sequence[Asked], *, is_enqueued: bool) -> BaseSampler:
-        """For the trial of this number, after those that were asked, in their order.
+    def sampler(self, number: int, *, is_enqueued: bool) -> BaseSampler:
+        """For the trial of this number, after those that `asked` was told of.
 
         A sampler that goes on asking what it has asked before is not asked again and again: after a row of asks that
         gave nothing to train the next one is left to chance, so that it does not end the search of a finite space in
@@ -69,10 +61,8 @@ class Asking:
         """
         fixed: Mapping[str, object] = {}
         if not is_enqueued:
-            counted = [each.parameters for each in asked if each.counts]
-            fixed = due(self._shares, self._balanced, counted, [each.parameters for each in asked if not each.counts])
-        num_in_vain = sum(1 for _ in itertools.takewhile(lambda each: not each.counts, reversed(asked)))
-        at_random = num_in_vain >= MAX_IN_VAIN and self._config.search.sampler != "grid"
+            fixed = due(self._shares, self._balanced, self.asked.counted, self.asked.in_vain)
+        at_random = self.asked.num_last_in_vain >= MAX_IN_VAIN and self._config.search.sampler != "grid"
         return (self._chance if at_random else self._proposals)(derive_seed(self._config.seed, "ask", number), fixed)
 
     def _known_objectives(self) -> dict[int, Callable[[Mapping[str, Any]], float]]:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,8 @@ from typing import final
 import optuna
 
 from study.journal_backend import DriversJournal
-from study.search.asking import Asked
 from study.search.samplers import SAMPLERS
+from study.search.tally import Tally
 from study.store import StudyStore
 from trainables.config import StudentConfig
 from trainables.metrics import Metric
@@ -39,13 +40,15 @@ class Ledger:
     than all else that a driver does for a trial.
     """
 
-    def __init__(self, store: StudyStore, objectives: Sequence[Metric]) -> None:
+    def __init__(self, store: StudyStore, objectives: Sequence[Metric], asked: Tally) -> None:
         self._store = store
         self._objectives = objectives
         self._study_id = store.storage.get_study_id_from_name(store.record.name)
         self._ids = dict[int, int]()
         self._records = dict[int, TrialRecord]()
-        self._asked = dict[int, Asked]()
+        self._changed = dict[int, TrialRecord]()
+        self._changing = threading.Lock()
+        self._asked = asked
         self._waiting = set[int]()
         self._originals = dict[str, int]()  # by `_key`
         self._repeats = defaultdict[int, list[int]](list)
@@ -62,9 +65,16 @@ class Ledger:
         """Every trial as last told."""
         return list(self._records.values())
 
-    def asked(self) -> list[Asked]:
-        """The trials that have been asked for, by number."""
-        return [self._asked[number] for number in sorted(self._asked)]
+    @property
+    def num_trials(self) -> int:
+        """How many there are, whatever became of them."""
+        return len(self._records)
+
+    def changed(self) -> list[TrialRecord]:
+        """Those that have changed since this was asked last, as last told."""
+        with self._changing:
+            changed, self._changed = self._changed, {}
+        return list(changed.values())
 
     @property
     def num_counted(self) -> int:
@@ -182,12 +192,14 @@ class Ledger:
         """The record takes the place of an older one."""
         number, before = record.number, self._records.get(record.number)
         self._records[number] = record
+        with self._changing:
+            self._changed[number] = record
         is_waiting = record.state is TrialState.WAITING
         (self._waiting.add if is_waiting else self._waiting.discard)(number)
         (self._counted.add if record.counts and not is_waiting else self._counted.discard)(number)
         if record.student is None:
             return
-        self._asked[number] = Asked(record.parameters, record.counts)
+        self._asked.keep(number, record.parameters, counts=record.counts)
         if before is None or before.student is None:
             if record.duplicate_of is None:
                 self._originals.setdefault(_key(record.student), number)

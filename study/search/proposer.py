@@ -68,7 +68,7 @@ class Proposer:
         self._objectives = store.config.objective_metrics
         self._constraints = store.config.constraints
         self._asking = Asking(store.config, space, isolated, store.evidence)
-        self._ledger = Ledger(store, self._objectives)
+        self._ledger = Ledger(store, self._objectives, self._asking.asked)
         self.ends = ProcessEnds(store, self._ledger)
         self._stopping = self._early_stopping()
         self._do_what_was_decided()
@@ -95,6 +95,10 @@ class Proposer:
     def records(self) -> Sequence[TrialRecord]:
         """All trials as last told."""
         return self._ledger.all()
+
+    def changed(self) -> Sequence[TrialRecord]:
+        """Those that have changed since this was asked last, as last told; at first, all."""
+        return self._ledger.changed()
 
     def going_on(self) -> Proposal | None:
         """A trial that has begun and should go on now: cut off with an earlier launch, or paused until now."""
@@ -162,10 +166,9 @@ class Proposer:
         """The trial ran its full budget; without a finite value for each objective it failed all the same."""
         if last_epoch is not None:
             self._ledger.record_epoch(number, last_epoch, is_last=True)
-        values = [metrics.get(each.name) for each in self._objectives]
-        for each, value in zip(self._objectives, values, strict=True):
+        for name, value in ((each.name, metrics.get(each.name)) for each in self._objectives):
             if value is None or not math.isfinite(value):
-                self._end(number, optuna.trial.TrialState.FAIL, metrics, facts, reason=f"{each.name} is {value}")
+                self._end(number, optuna.trial.TrialState.FAIL, metrics, facts, reason=f"{name} is {value}")
                 return
         broken = first_broken(self._constraints, metrics)
         if broken is not None:
@@ -194,8 +197,8 @@ class Proposer:
 
     def _ask(self) -> tuple[int, StudentConfig]:
         waiting = self._ledger.waiting
-        number = min(waiting, default=len(self.records()))
-        self._store.study.sampler = self._asking.sampler(number, self._ledger.asked(), is_enqueued=bool(waiting))
+        number = min(waiting, default=self._ledger.num_trials)
+        self._store.study.sampler = self._asking.sampler(number, is_enqueued=bool(waiting))
         trial = self._store.study.ask()
         if trial.number != number:
             raise RuntimeError(
@@ -205,8 +208,7 @@ class Proposer:
 
     def _configure_again(self, number: int) -> StudentConfig:
         """A driver died after it asked for the trial and before it stored the student: the same is asked again."""
-        is_enqueued = self._ledger[number].origin is not None
-        self._store.study.sampler = self._asking.sampler(number, self._ledger.asked(), is_enqueued=is_enqueued)
+        self._store.study.sampler = self._asking.sampler(number, is_enqueued=self._ledger[number].origin is not None)
         return self._suggest(Trial(self._store.study, self._ledger.trial_id(number)))
 
     def _suggest(self, trial: Trial) -> StudentConfig:
@@ -250,9 +252,8 @@ class Proposer:
 
     def _proposal(self, number: int, student: StudentConfig) -> Proposal:
         report_at = () if self._stopping is None else self._stopping.epochs(student)
-        num_stored = len(self._ledger[number].epochs)
-        num_failures = len(self._ledger[number].failures)
-        return Proposal(number, student, dict(self._isolated(student)), num_stored, report_at, num_failures)
+        of = self._ledger[number]
+        return Proposal(number, student, dict(self._isolated(student)), len(of.epochs), report_at, len(of.failures))
 
     def _early_stopping(self) -> EarlyStopping | None:
         if self._config.early_stopping == "none":

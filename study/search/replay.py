@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 from analysis.curves import RecordedTrial
 from search_spaces.space import SearchSpace
 from study.config import StudyConfig
-from study.search.asking import Asked, Asking
+from study.search.asking import Asking
 from study.search.baselines import baselines
 from study.search.candidates import Candidate
 from study.search.constraints import broken_by
@@ -110,7 +110,6 @@ class Replay:
         self._asked: dict[int, Trial] = {}
         self._points: dict[int, Candidate] = {}
         self._halving = self._early_stopping()
-        self._history: list[Asked] = []
         self._by_student: dict[tuple[tuple[str, Any], ...], int] = {}
         self._duplicates: dict[int, list[Trial]] = {}
         self._paused: dict[int, float] = {}
@@ -175,18 +174,18 @@ class Replay:
                 return None
             number = len(self._study.get_trials(deepcopy=False, states=_ASKED))
             is_enqueued = number < len(self._baselines)
-            self._study.sampler = self._asking.sampler(number, self._history, is_enqueued=is_enqueued)
+            self._study.sampler = self._asking.sampler(number, is_enqueued=is_enqueued)
             trial = self._study.ask()
             student = self._space.suggest(trial)
             if broken_by(self._constraints, self._isolated(student)) is not None:
                 self._study.tell(trial, state=OptunaState.PRUNED)
-                self._history.append(Asked(trial.params, counts=False))
+                self._asking.asked.keep(number, trial.params, counts=False)
                 continue
             parameters = trial.params
             self._asked[trial.number] = trial
             self._points[trial.number] = Candidate(parameters, trial.distributions)
             original = self._by_student.get(key := tuple(sorted(parameters.items())))
-            self._history.append(Asked(parameters, counts=original is None))
+            self._asking.asked.keep(number, parameters, counts=original is None)
             if original is None:
                 self._by_student[key] = trial.number
                 self._trials[trial.number] = ReplayedTrial(trial.number, parameters, self._answer(parameters, student))

@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution
 from search_spaces.space import SearchSpace
 from study.search.candidates import finite_choices, trace
 from study.search.settings import SearchConfig
+from study.search.tally import Choice
 
 MAX_BALANCED_VALUES = 100
 MAX_IN_VAIN = 10
@@ -83,8 +84,8 @@ def _first_choices(space: SearchSpace, method: str | None) -> Mapping[str, BaseD
 def due(
     shares: Mapping[str, int],
     balanced: Mapping[str, Sequence[Any]],
-    asked: Sequence[Mapping[str, Any]],
-    in_vain: Sequence[Mapping[str, Any]] = (),
+    asked: Mapping[Choice, int],
+    in_vain: Mapping[Choice, int],
 ) -> dict[str, Any]:
     """What the next trial is to be: of the method furthest behind its share, and there at the rarest values.
 
@@ -93,24 +94,19 @@ def due(
     Args:
         shares: trials that each method is to have; empty: the method is the sampler's to choose.
         balanced: values of each parameter that is balanced.
-        asked: the parameters of each trial that counts.
-        in_vain: of each that does not: a duplicate, or known to break a constraint.
+        asked: by choice, how many trials count.
+        in_vain: and how many do not: a duplicate, or known to break a constraint.
     """
-    num_asked = Counter(str(each.get("method")) for each in asked)
+    num_asked = Counter[str]()
+    for (method, *_), num in asked.items():
+        num_asked[method] += num
 
     def progress(method: str) -> float:
         return num_asked[method] / shares[method] if shares[method] else math.inf
 
     fixed: dict[str, Any] = {"method": min(shares, key=progress)} if shares else {}
     if balanced:
-        num_at, num_in_vain = (
-            Counter(
-                tuple(each.get(name) for name in balanced)
-                for each in trials
-                if not shares or str(each.get("method")) == fixed["method"]
-            )
-            for trials in (asked, in_vain)
-        )
+        num_at, num_in_vain = (_by_values(each, fixed.get("method")) for each in (asked, in_vain))
 
         def rank(values: tuple[Any, ...]) -> tuple[bool, int]:
             return num_in_vain[values] > MAX_IN_VAIN + 2 * num_at[values], num_at[values]
@@ -118,3 +114,12 @@ def due(
         rarest = min(itertools.product(*balanced.values()), key=rank)
         fixed |= dict(zip(balanced, rarest, strict=True))
     return fixed
+
+
+def _by_values(num_by_choice: Mapping[Choice, int], method: str | None) -> Counter[tuple[Any, ...]]:
+    """Of the method, or of all of them, how many at each of the balanced values."""
+    found = Counter[tuple[Any, ...]]()
+    for (its_method, *values), num in num_by_choice.items():
+        if method in {None, its_method}:
+            found[tuple(values)] += num
+    return found

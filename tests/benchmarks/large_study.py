@@ -17,6 +17,7 @@ import search_spaces
 from study import store as stores
 from study.progress import Progress
 from study.search.ledger import Ledger
+from study.search.tally import Tally
 from study.store import StudyStore
 from tests.factories import study_config
 from trainables.records import ORIGIN_ATTRIBUTE, STUDENT_ATTRIBUTE, TrialRecord
@@ -65,7 +66,8 @@ def make_study(directory: Path, num_trials: int, num_epochs: int) -> None:
 
 
 def _run(store: StudyStore, num_trials: int, num_epochs: int) -> list[TrialRecord]:
-    space, ledger = search_spaces.build(store.config.space), Ledger(store, store.record.objective_metrics)
+    space = search_spaces.build(store.config.space)
+    ledger = Ledger(store, store.record.objective_metrics, Tally(()))
     stream = np.random.default_rng(0)
     for number in range(num_trials):
         student = space.suggest(store.study.ask())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 SMALL = (
     "search.num_trials=6",
@@ -54,8 +55,8 @@ def overrides(fields: Sequence[str]) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """As a user without a terminal has it."""
-    return {**os.environ, "COLUMNS": "200"}
+    """As a user without a terminal has it, and without a browser: the pictures of a report take ten seconds."""
+    return {**os.environ, "COLUMNS": "200", "BROWSER_PATH": "/no/browser"}
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -66,10 +67,20 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
-    directory = tmp_path_factory.mktemp("finished") / "study"
-    command = kd_study("run", "smoke", "--dir", str(directory), *overrides(SMALL))
-    result = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=300, env=environment(), cwd=directory.parent
-    )
-    assert result.returncode == 0, result.stderr
-    return FinishedStudy(directory, result.stdout)
+    """To be looked at only: where tests run in several processes, all of them have the same one."""
+    folder = tmp_path_factory.getbasetemp() / "finished"
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = tmp_path_factory.getbasetemp().parent / "finished"
+    folder.mkdir(exist_ok=True)
+    directory, printed = folder / "study", folder / "output.txt"
+    with FileLock(folder / "lock"):
+        if not printed.exists():
+            command = kd_study("run", "smoke", "--dir", str(directory), *overrides(SMALL))
+            given = environment()
+            del given["BROWSER_PATH"]  # this one has its pictures
+            result = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=300, env=given, cwd=folder
+            )
+            assert result.returncode == 0, result.stderr
+            printed.write_text(result.stdout, encoding="utf-8")
+    return FinishedStudy(directory, printed.read_text(encoding="utf-8"))

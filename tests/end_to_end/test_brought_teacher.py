@@ -13,7 +13,8 @@ def test_study_under_a_brought_teacher_is_one_under_the_same_teacher(tmp_path: P
     weights = tmp_path / "teacher.safetensors"
     weights.write_bytes(StudyPaths(finished.directory).teacher.weights.read_bytes())
     teacher = f'teacher={{model={{name="cnn", options={{width=8}}}}, weights="{weights}"}}'
-    fields = [*(each for each in SMALL if not each.startswith("teacher.")), teacher]
+    others = [each for each in SMALL if not each.startswith("teacher.")]
+    fields = [*others, teacher, "verify.max_students=1", "verify.seeds=1"]
     result = run("run", "smoke", "--dir", str(tmp_path / "study"), *overrides(fields))
     assert result.returncode == 0, result.stderr
     assert f"brought from {weights} (SHA-256 " in result.stdout
