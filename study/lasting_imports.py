@@ -8,9 +8,11 @@ from contextlib import contextmanager
 @contextmanager
 def lasting_imports() -> Iterator[None]:
     """Within, import what stays: to look through it now, at each collection and at the exit would take seconds."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if was_enabled:
+            gc.enable()

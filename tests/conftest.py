@@ -1,5 +1,6 @@
 """What every test shares: Hypothesis settings, a cache of their own, and one small Ray for those that need it."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,13 @@ hypothesis.settings.load_profile("shared_machine")
 
 # Tensors here are small: a second thread waits for the first, and on a busy machine takes the time of others too.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _garbage_is_found() -> Iterator[None]:
+    """A command that ran here, in the tests' own process, had it look away from what was there."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

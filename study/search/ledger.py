@@ -191,9 +191,8 @@ class Ledger:
     def _keep(self, record: TrialRecord) -> None:
         """The record takes the place of an older one."""
         number, before = record.number, self._records.get(record.number)
-        self._records[number] = record
         with self._changing:
-            self._changed[number] = record
+            self._records[number] = self._changed[number] = record
         is_waiting = record.state is TrialState.WAITING
         (self._waiting.add if is_waiting else self._waiting.discard)(number)
         (self._counted.add if record.counts and not is_waiting else self._counted.discard)(number)

@@ -24,11 +24,11 @@ class Tally:
 
     def keep(self, number: int, parameters: Mapping[str, Any], *, counts: bool) -> None:
         """The trial was asked for, or is known by now to have been asked for in vain."""
-        before = self._kept.get(number)
-        if before is not None and before[1] == counts:
-            return
-        choice = (str(parameters.get("method")), *(parameters.get(name) for name in self._balanced))
         with self._lock:
+            before = self._kept.get(number)
+            if before is not None and before[1] == counts:
+                return
+            choice = (str(parameters.get("method")), *(parameters.get(name) for name in self._balanced))
             if before is not None:
                 self._by_counting[before[1]][before[0]] -= 1
             self._by_counting[counts][choice] += 1

@@ -1,6 +1,7 @@
 """One finished study for every test that only looks at it, made by the command line in a process of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -76,10 +77,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedStudy:
     with FileLock(folder / "lock"):
         if not printed.exists():
             command = kd_study("run", "smoke", "--dir", str(directory), *overrides(SMALL))
-            given = environment()
-            del given["BROWSER_PATH"]  # this one has its pictures
+            shutil.rmtree(directory, ignore_errors=True)  # of another process, whose study failed
             result = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=300, env=given, cwd=folder
+                command, capture_output=True, text=True, check=False, timeout=300, env=environment(), cwd=folder
             )
             assert result.returncode == 0, result.stderr
             printed.write_text(result.stdout, encoding="utf-8")

@@ -1,17 +1,11 @@
 """What the garbage collector is told of imports."""
 
 import gc
-from collections.abc import Iterator
 
 import pytest
 
+from study.cli import _action
 from study.lasting_imports import lasting_imports
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    yield
-    gc.unfreeze()
 
 
 def test_collector_does_not_see_what_was_made_within_and_sees_what_comes_after() -> None:
@@ -29,3 +23,9 @@ def test_import_that_fails_leaves_the_collector_at_work() -> None:
     with pytest.raises(ImportError), lasting_imports():
         raise ImportError("no such module")
     assert gc.isenabled()
+
+
+def test_what_a_command_imports_is_not_looked_through() -> None:
+    gc.unfreeze()
+    _action("report")
+    assert gc.get_freeze_count() > 0
