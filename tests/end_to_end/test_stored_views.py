@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from typer.testing import CliRunner
 
 from analysis.results import read_study
+from study.cli import app
 from tests.end_to_end.conftest import SMALL, overrides, run
 from trainables.records import OutputsRecord, TrialState
 from trainables.study_paths import StudyPaths
@@ -22,9 +24,9 @@ FIELDS = (
 def test_views_are_stored_once_for_search_and_extension_and_the_report_says_so(tmp_path: Path) -> None:
     """Two of four trials are kd's, in 2 epochs: 2 views where a live teacher makes 4 passes; of six trials three."""
     directory = tmp_path / "study"
-    plan = run("run", "smoke", "--dir", str(directory), "--dry-run", *overrides(FIELDS))
+    plan = CliRunner().invoke(app, ["run", "smoke", "--dir", str(directory), "--dry-run", *overrides(FIELDS)])
     told = "teacher outputs: stored for 2 views, 47 KiB: 2 times fewer teacher passes than live"
-    assert told in plan.stdout
+    assert told in plan.output
     result = run("run", "smoke", "--dir", str(directory), *overrides(FIELDS))
     assert result.returncode == 0, result.stderr
     assert told in result.stdout

@@ -133,7 +133,7 @@ def test_cluster_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_killed_driver_loses_no_finished_trial_and_trains_none_twice(tmp_path: Path) -> None:
     """Beside it an undisturbed study: with one worker and one seed both end in the same trials and weights."""
     fields = [*SMALL, "space.options.epochs=3", "resources.max_concurrent_trials=1", "verify.max_students=0"]
-    driver = start(tmp_path / "killed", fields)
+    driver = start("run", "smoke", "--dir", str(tmp_path / "killed"), *overrides(fields))
     wait_for_epochs(tmp_path / "killed", 8)
     driver.kill()
     driver.communicate()
@@ -155,9 +155,13 @@ def test_killed_driver_loses_no_finished_trial_and_trains_none_twice(tmp_path: P
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_study_says_how_to_go_on(tmp_path: Path, signal_number: signal.Signals) -> None:
-    driver = start(tmp_path / "s", [*SMALL, "search.num_trials=500"])
-    wait_for_epochs(tmp_path / "s", 3)
+def test_interrupted_study_says_how_to_go_on(
+    tmp_path: Path, finished: FinishedStudy, signal_number: signal.Signals
+) -> None:
+    """In its search: teacher and profiles are there."""
+    shutil.copytree(finished.directory, tmp_path / "s")
+    driver = start("extend", str(tmp_path / "s"), "--trials", "500")
+    wait_for_epochs(tmp_path / "s", 6 * 2 + 3)
     driver.send_signal(signal_number)
     _, errors = driver.communicate(timeout=60)
     assert driver.returncode == 130
@@ -165,10 +169,10 @@ def test_interrupted_study_says_how_to_go_on(tmp_path: Path, signal_number: sign
     assert "interrupted" in run("status", str(tmp_path / "s")).stdout
 
 
-def start(directory: Path, fields: list[str]) -> "subprocess.Popen[str]":
+def start(*arguments: str) -> "subprocess.Popen[str]":
     """A driver that the test goes on beside."""
     return subprocess.Popen(
-        kd_study("run", "smoke", "--dir", str(directory), *overrides(fields)),
+        kd_study(*arguments),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
