@@ -6,6 +6,7 @@
 import argparse
 import contextlib
 import functools
+import gc
 import json
 import tempfile
 import time
@@ -152,6 +153,7 @@ def ours(directory: Path, counts: Sequence[int]) -> None:
             yield
         marks.close()
 
+    gc.freeze()  # as the command line does with what it imports (`study.lasting_imports`)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "search_teacher", lambda *_: None)  # nobody learns: no trial's process loads torch
         run_search(directory, config, training_data(), InstantTrial, around)
