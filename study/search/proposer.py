@@ -252,8 +252,8 @@ class Proposer:
 
     def _proposal(self, number: int, student: StudentConfig) -> Proposal:
         report_at = () if self._stopping is None else self._stopping.epochs(student)
-        of = self._ledger[number]
-        return Proposal(number, student, dict(self._isolated(student)), len(of.epochs), report_at, len(of.failures))
+        record, isolated = self._ledger[number], dict(self._isolated(student))
+        return Proposal(number, student, isolated, len(record.epochs), report_at, len(record.failures))
 
     def _early_stopping(self) -> EarlyStopping | None:
         if self._config.early_stopping == "none":

@@ -35,7 +35,7 @@ FIELDS = (
     "space.options.batch_sizes=[16]",
     "profile.inference_batch_sizes=[1]",
     "verify.max_students=1",
-    "verify.seeds=1",
+    "verify.seeds=2",
 )
 RESIDUAL = (
     'teacher.model={name="resnet8x4"}',

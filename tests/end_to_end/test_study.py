@@ -155,13 +155,9 @@ def test_killed_driver_loses_no_finished_trial_and_trains_none_twice(tmp_path: P
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_study_says_how_to_go_on(
-    tmp_path: Path, finished: FinishedStudy, signal_number: signal.Signals
-) -> None:
-    """In its search: teacher and profiles are there."""
-    shutil.copytree(finished.directory, tmp_path / "s")
-    driver = start("extend", str(tmp_path / "s"), "--trials", "500")
-    wait_for_epochs(tmp_path / "s", 6 * 2 + 3)
+def test_interrupted_study_says_how_to_go_on(tmp_path: Path, signal_number: signal.Signals) -> None:
+    driver = start("run", "smoke", "--dir", str(tmp_path / "s"), *overrides([*SMALL, "search.num_trials=500"]))
+    wait_for_epochs(tmp_path / "s", 3)
     driver.send_signal(signal_number)
     _, errors = driver.communicate(timeout=60)
     assert driver.returncode == 130
