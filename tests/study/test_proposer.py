@@ -176,14 +176,14 @@ def test_changes_handed_on_are_all_that_there_are_each_once(tmp_path: Path) -> N
             for _ in range(num_proposals):
                 proposal = each.going_on() or each.next()
                 assert proposal is not None
-                each.started(proposal.number, 0)
-                each.record_epoch(proposal.number, metrics(proposal.number))
+                latest = proposal.number
+                each.started(latest, 0)
+                each.record_epoch(latest, metrics(latest))
                 changed = each.changed()
                 assert len({record.number for record in changed}) == len(changed)
                 seen |= {record.number: record for record in changed}
                 assert list(seen.values()) == list(each.records())
             assert each.changed() == []
-            latest = max(seen)
             each.complete(latest, metrics(latest), FACTS)
             assert [record.number for record in each.changed()] == [latest]
 
