@@ -16,7 +16,7 @@ from study.search.baselines import enqueue_baselines
 from study.search.proposer import Proposal, Proposer
 from tests.factories import study_config
 from trainables.config import LossConfig, ModelConfig, NamedConfig, StudentConfig, TrainingConfig
-from trainables.records import TrialRecord, TrialState
+from trainables.records import TrialState
 
 FACTS = {"hostname": "here"}
 
@@ -166,26 +166,6 @@ def test_unfinished_trials_are_handed_out_first_with_what_is_known_of_them(tmp_p
         again = [each.going_on(), each.next()]
         assert [(p.number, p.num_stored_reports) for p in again if p is not None] == [(0, 1), (1, 0)]
         assert [p.student for p in again if p is not None] == [first.student, second.student]
-
-
-def test_changes_handed_on_are_all_that_there_are_each_once(tmp_path: Path) -> None:
-    """Whoever puts them together has the trials as they stand, after each step of a study and in a second launch."""
-    for num_proposals in (2, 3):
-        seen: dict[int, TrialRecord] = {}
-        with proposer(tmp_path, cnn_space()) as each:
-            for _ in range(num_proposals):
-                proposal = each.going_on() or each.next()
-                assert proposal is not None
-                latest = proposal.number
-                each.started(latest, 0)
-                each.record_epoch(latest, metrics(latest))
-                changed = each.changed()
-                assert len({record.number for record in changed}) == len(changed)
-                seen |= {record.number: record for record in changed}
-                assert list(seen.values()) == list(each.records())
-            assert each.changed() == []
-            each.complete(latest, metrics(latest), FACTS)
-            assert [record.number for record in each.changed()] == [latest]
 
 
 def test_epoch_told_again_replaces_itself(tmp_path: Path) -> None:
